@@ -1,0 +1,165 @@
+// Package exec runs a plan and tells what happens: the events, the outcome of every stage and the final report.
+//
+// In: a [plan.Plan] and a [Backend] that can talk to BuildKit. Out: a stream of [Event] while it runs and a [Report] at the end.
+// Promised: every stage of the plan has exactly one [Outcome]; a failure is reported once, with everything it stopped;
+// nothing is written to a destination unless all of the run's builds succeeded. Start with [Start].
+//
+// The package knows nothing of BuildKit; exec/buildkit is the backend that does.
+package exec
+
+import (
+	"context"
+	"time"
+
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// Backend runs plans on one BuildKit node.
+type Backend interface {
+	// Node describes the node, as the planner needs it.
+	Node(ctx context.Context) (plan.NodeFact, error)
+	// Images resolves references to what is known of them. A reference that cannot be resolved has Err set.
+	Images(ctx context.Context, refs []string) (map[string]plan.Image, error)
+	// Run executes the plan. It calls emit from any goroutine, and not after it returned. A *Failure in the error's
+	// chain says which stage failed.
+	Run(ctx context.Context, p *plan.Plan, opt Options, emit func(Event)) (*Result, error)
+	Close() error
+}
+
+// Options of one run.
+type Options struct {
+	// NoCache runs every step again.
+	NoCache bool
+	// Parallel bounds how many builds are solved at once; 0 means no bound.
+	Parallel int
+	// KeepGoing lets independent builds finish after a failure.
+	KeepGoing bool
+}
+
+// Result is what a backend made.
+type Result struct {
+	Builds  []BuildResult
+	Outputs []OutputResult
+}
+
+// BuildResult tells how one build was solved.
+type BuildResult struct {
+	Target, Platform string
+	// Path is "client" if the Dockerfile was converted here, "server" if the daemon's frontend did it; Why says why.
+	Path, Why string
+}
+
+// OutputResult is one output that was written.
+type OutputResult struct {
+	Target string `json:"target"`
+	Type   string `json:"type"`
+	// Dest is a folder or an image reference.
+	Dest   string `json:"dest"`
+	Digest string `json:"digest,omitempty"` // of the pushed index or manifest
+	Files  int    `json:"files,omitempty"`
+	Bytes  int64  `json:"bytes,omitempty"`
+	// Unchanged says that every file was already there, with the same content.
+	Unchanged bool `json:"unchanged,omitempty"`
+}
+
+// EventType says what an event is about.
+type EventType string
+
+// The events.
+const (
+	StepStarted EventType = "step-started"
+	StepDone    EventType = "step-done"
+	StepLog     EventType = "step-log"
+	Exporting   EventType = "exporting" // results are being written or pushed
+	Message     EventType = "message"   // a remark of the run as a whole
+)
+
+// Event is one thing that happened. Stages holds the ids of all stage instances the step belongs to; it is empty for a
+// step outside every stage (reading a context, resolving an image).
+type Event struct {
+	Type   EventType
+	Time   time.Time
+	Stages []string
+	// Step identifies a step within the run, Name is its text ("RUN go build ..."), Line its place in the user's Dockerfile.
+	Step, Name string
+	Line       int
+	// Cached and Err are set on StepDone. Err is empty on success.
+	Cached bool
+	Err    string
+	// Data is log output, in chunks as they arrive.
+	Data []byte
+	// Started is when the step began running, on StepDone.
+	Started time.Time
+}
+
+// FailureKind classifies why a run failed.
+type FailureKind string
+
+// The kinds of failure.
+const (
+	StepFailed   FailureKind = "step-failed"   // a RUN exited with an error
+	DaemonLost   FailureKind = "daemon-lost"   // BuildKit went away
+	DiskFull     FailureKind = "disk-full"     // BuildKit's store is full
+	Registry     FailureKind = "registry"      // a registry refused or could not be reached
+	Unauthorized FailureKind = "unauthorized"  // a registry wants other credentials
+	OutputFailed FailureKind = "output-failed" // a destination could not be written
+	BuildFailed  FailureKind = "build-failed"  // anything else that BuildKit refused
+)
+
+// Failure is one cause that stopped part of a run. It is an error.
+type Failure struct {
+	Kind FailureKind
+	// Stage is the id of the stage that failed; empty if none can be named.
+	Stage string
+	// Uses are the targets and platforms it stopped, in plan order. The backend names those it saw, [Start] completes
+	// them from the plan.
+	Uses []plan.Use
+	// Step is the failed step's text, At its place in the user's Dockerfile, Source that file's text.
+	Step   string
+	At     *diag.Range
+	Source []byte
+	// ExitCode of the step, if Kind is StepFailed.
+	ExitCode int
+	// Log is the last lines that the step printed.
+	Log []string
+	// Hint says what to do; may be empty.
+	Hint string
+	Err  error
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+func (f *Failure) Unwrap() error { return f.Err }
+
+// State is how a stage ended.
+type State string
+
+// The outcomes.
+const (
+	Done      State = "done"
+	CachedOut State = "cached" // every step came from the cache
+	Failed    State = "failed"
+	Skipped   State = "skipped"  // something it needs failed
+	Canceled  State = "canceled" // the run ended first
+)
+
+// Outcome is the end of one stage.
+type Outcome struct {
+	Stage    string
+	State    State
+	Duration time.Duration
+	// Cause is the id of the failed stage, for Skipped.
+	Cause string
+}
+
+// Report is everything there is to say about a finished run.
+type Report struct {
+	Outcomes []Outcome // in plan order, one a stage
+	Builds   []BuildResult
+	Outputs  []OutputResult
+	Failures []*Failure
+	Wall     time.Duration
+	// Interrupted is set if the context ended the run.
+	Interrupted bool
+	Err         error // nil on success
+}

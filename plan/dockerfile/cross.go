@@ -1,0 +1,190 @@
+package dockerfile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xbuild/xbuild/schema"
+)
+
+// CrossInput is what the decision to cross-compile stands on.
+type CrossInput struct {
+	// Graphs of the file as written, one for each declared platform of the target.
+	Graphs []*Graph
+	Build  schema.Platform
+	// Foreign reports whether the node cannot execute a platform by itself.
+	Foreign func(schema.Platform) bool
+	// Offers reports whether an image exists for the build platform; known is false if nobody was asked.
+	Offers func(ref string) (offers, known bool)
+}
+
+// Group is the stages that grow from one image base, among those that the target needs. It crosses as a whole or not at
+// all, since pinning the base moves every stage on it.
+type Group struct {
+	Root   int   // index of the stage whose FROM names the image
+	Stages []int // in file order, root included
+	// Problems is empty if the group can be pinned. The first one is the reason to tell.
+	Problems []Problem
+
+	compiles bool
+}
+
+// Sound reports whether the group can be pinned to the build platform.
+func (g Group) Sound() bool { return len(g.Problems) == 0 }
+
+// Groups finds the groups that have something to gain, a RUN on a foreign platform, and judges each.
+func Groups(in CrossInput) []Group {
+	byRoot := map[int]*Group{}
+	wanted := map[int]bool{}
+	for _, g := range in.Graphs {
+		for i, n := range g.Nodes {
+			root := n.Root()
+			if !g.Reached[i] || root.Image == "" || root.Image == "scratch" {
+				continue
+			}
+			grp := byRoot[root.Index]
+			if grp == nil {
+				grp = &Group{Root: root.Index}
+				byRoot[root.Index] = grp
+			}
+			if !slices.Contains(grp.Stages, i) {
+				grp.Stages = append(grp.Stages, i)
+			}
+			if len(n.Runs) > 0 && in.Foreign(n.Platform) {
+				wanted[root.Index] = true
+			}
+		}
+	}
+	var out []Group
+	for root, grp := range byRoot {
+		if wanted[root] {
+			slices.Sort(grp.Stages)
+			grp.judge(in)
+			out = append(out, *grp)
+		}
+	}
+	slices.SortFunc(out, func(a, b Group) int { return a.Root - b.Root })
+	return out
+}
+
+// judge fills Problems: those of the group's place in the file first, then those of its steps, then those of its users.
+func (grp *Group) judge(in CrossInput) {
+	for _, g := range in.Graphs {
+		if !g.Reached[grp.Root] {
+			continue
+		}
+		a := analyse(grp, g, in)
+		grp.compiles = grp.compiles || a.compiles
+		for _, p := range slices.Concat(a.place(grp, g, in), a.problems, a.users(grp, g)) {
+			if !slices.ContainsFunc(grp.Problems, func(q Problem) bool { return q.Code == p.Code && q.Line == p.Line }) {
+				grp.Problems = append(grp.Problems, p)
+			}
+		}
+	}
+	if !grp.compiles && len(grp.Problems) == 0 {
+		n := in.Graphs[0].Nodes[grp.Root]
+		grp.Problems = append(grp.Problems, Problem{Code: "no-recipe", Line: n.Line, Stage: n.Title(),
+			Reason: "no go build in these stages, so there is nothing to compile for another platform"})
+	}
+	if p := variants(in.Graphs); p != "" && grp.compiles {
+		n := in.Graphs[0].Nodes[grp.Root]
+		grp.Problems = append(grp.Problems, Problem{Code: "variants-mixed", Line: n.Line, Stage: n.Title(), Reason: p})
+	}
+}
+
+// place judges where the group stands in the file.
+func (a *analysis) place(grp *Group, g *Graph, in CrossInput) []Problem {
+	var out []Problem
+	root := g.Nodes[grp.Root]
+	if g.BuildPlatform != in.Build.String() {
+		out = append(out, Problem{Code: "buildplatform-changed", Line: root.Line, Stage: root.Title(),
+			Reason: fmt.Sprintf("BUILDPLATFORM is set to %s by an argument", g.BuildPlatform)})
+	}
+	if root.Stage.Platform != "" {
+		out = append(out, Problem{Code: "platform-fixed", Line: root.Line, Stage: root.Title(),
+			Reason: fmt.Sprintf("the stage has --platform=%s already", root.Stage.Platform)})
+	}
+	if offers, known := in.Offers(root.Image); known && !offers {
+		out = append(out, Problem{Code: "base-lacks-build-platform", Line: root.Line, Stage: root.Title(),
+			Reason: fmt.Sprintf("%s does not exist for %s", root.Image, in.Build)})
+	}
+	for _, n := range g.Result.Chain() {
+		if !slices.Contains(grp.Stages, n.Index) {
+			continue
+		}
+		switch {
+		case a.stageCompiles[n.Index]:
+			return append(out, Problem{Code: "final-stage", Line: n.Line, Stage: n.Title(),
+				Reason: fmt.Sprintf("%s compiles and is part of what is shipped", n.Title())})
+		case a.compiles:
+			return append(out, Problem{Code: "base-shipped", Line: n.Line, Stage: n.Title(),
+				Reason: fmt.Sprintf("%s is the base of build stages and also of what is shipped", n.Title())})
+		}
+	}
+	if root == g.Result.Root() {
+		line := g.Result.Line
+		for _, n := range g.Result.Chain() {
+			if len(n.Runs) > 0 {
+				line = n.Runs[0].Line
+			}
+		}
+		out = append(out, Problem{Code: "final-run", Line: line, Stage: g.Result.Title(), Reason: "RUN in the final stage"})
+	}
+	return out
+}
+
+// users judges what stages outside the group take from it: only what go build wrote is the target's.
+func (a *analysis) users(grp *Group, g *Graph) []Problem {
+	var out []Problem
+	for i, o := range g.Nodes {
+		if !g.Reached[i] {
+			continue
+		}
+		inside := slices.Contains(grp.Stages, i)
+		for _, d := range o.Deps {
+			if d.Node == nil || !slices.Contains(grp.Stages, d.Node.Index) {
+				continue
+			}
+			for _, p := range d.Paths {
+				code, reason := a.files[d.Node.Index].take(p)
+				switch {
+				case inside && code == "":
+					code, reason = "product-reused", fmt.Sprintf("%s, built for the target, is taken into the build stage %s", p, o.Title())
+				case inside: // the stages of a group are all for the build platform, so they may share what is not a product
+					if a.files[d.Node.Index].holdsProduct(p) {
+						code, reason = "product-reused", fmt.Sprintf("%s holds a program built for the target and is taken into the build stage %s", p, o.Title())
+					} else {
+						code = ""
+					}
+				}
+				if code != "" {
+					out = append(out, Problem{Code: code, Reason: reason, Line: d.Line, Stage: d.Node.Title()})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// variants says why the variants of the target platforms cannot be given to Go by one expression, or "".
+func variants(graphs []*Graph) string {
+	var arm, other []string
+	for _, g := range graphs {
+		p := g.Target
+		switch {
+		case p.Variant == "":
+		case p.Arch == "arm":
+			arm = append(arm, p.String())
+		default:
+			other = append(other, p.String())
+		}
+	}
+	switch {
+	case len(arm) > 0 && len(other) > 0:
+		return fmt.Sprintf("the variants of %s and %s are given to Go by different variables", arm[0], other[0])
+	case len(other) > 0 && slices.ContainsFunc(other, func(s string) bool { return !strings.Contains(s, "/amd64/") }):
+		return fmt.Sprintf("Go has no variable for the variant of %s", other[0])
+	}
+	return ""
+}

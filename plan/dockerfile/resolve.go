@@ -1,0 +1,374 @@
+package dockerfile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// Graph is a Dockerfile for one target platform.
+type Graph struct {
+	File *File
+	// Nodes has one entry a stage of the file, in file order; Reached says which of them the build needs.
+	Nodes   []*Node
+	Reached []bool
+	Result  *Node
+	Target  schema.Platform
+	// BuildPlatform is the value of BUILDPLATFORM; an argument may have changed it.
+	BuildPlatform string
+	Contexts      map[string]string
+}
+
+// Node is one stage on one platform.
+type Node struct {
+	Stage
+	// Base is the stage it is FROM, or nil; Image is then the expanded reference ("scratch" included), or Context the
+	// name of the named context that replaces the image or the stage itself.
+	Base    *Node
+	Image   string
+	Context string
+	// Platform is what its steps run as, in BuildKit's eyes.
+	Platform schema.Platform
+	// ScratchPlatform is the --platform of a scratch root. BuildKit drops it and labels the steps with the target, but
+	// what runs there was brought by the file itself, and is meant for that platform.
+	ScratchPlatform *schema.Platform
+	Deps            []Dep
+	Runs            []*Run
+	Copies          []Copy
+	// Keys: Steps holds the key of the file system after each step that makes one; FS is the last.
+	Steps []Step
+	FS    string
+	// ID identifies files, configuration and platform together.
+	ID string
+	// Env is the environment after the last instruction, Shell a custom SHELL or nil.
+	Env   *vars
+	Shell []string
+	// ExtraInputs are URLs and git repositories that ADD reads.
+	URLs []string
+	// UsesContext says that a COPY, ADD or mount reads the main context.
+	UsesContext bool
+
+	target        schema.Platform
+	user, workdir string
+	onbuild       []string
+	meta          []string
+	envKnown      bool
+}
+
+// Dep is a stage or image that a stage needs, beside its base.
+type Dep struct {
+	Via   string // copy or mount
+	Node  *Node  // nil for an image or a named context
+	Image string
+	// Context is the name of the named context, if one stands for it.
+	Context string
+	Paths   []string // what is taken; a mount without source takes everything: "/"
+	Line    int
+}
+
+// Copy is one COPY or ADD of the stage, with its expanded paths.
+type Copy struct {
+	Line    int
+	From    *Node  // nil for the context
+	Image   string // COPY --from=<image> or named context
+	Sources []string
+	Dest    string // absolute
+	Remote  bool   // ADD of a URL or git repository
+}
+
+// Step is one instruction that changes the file system.
+type Step struct {
+	Line int
+	Key  string
+	// Why names the values that enter the key besides the previous step: variables by name, "COPY --from=NAME", "FROM".
+	env    map[string]string
+	origin map[string]int
+	deps   map[string]string
+}
+
+// resolver holds the state of one Resolve call.
+type resolver struct {
+	f      *File
+	env    Env
+	lex    *shell.Lex
+	global *vars
+	byName map[string]*Node
+	nodes  []*Node
+}
+
+// Resolve gives the file the values of one build. Problems are in the file, with its lines.
+func (f *File) Resolve(env Env) (*Graph, diag.List) {
+	stages, meta, err := instructions.Parse(f.ast, nil)
+	if err != nil { // parsed before: cannot happen
+		return nil, diag.List{}.Errorf("dockerfile-syntax", diag.LineRange(f.Path, 0), "The Dockerfile cannot be parsed", "%v.", err)
+	}
+	idx, ok := f.Find(env.Stage)
+	if !ok {
+		return nil, f.unknownStage(env.Stage)
+	}
+	r := &resolver{f: f, env: env, lex: shell.NewLex(f.Escape), byName: map[string]*Node{}}
+	r.global = globalVars(env, targetName(env.Stage, stages))
+	if d := r.metaArgs(meta); d != nil {
+		return nil, d
+	}
+	var diags diag.List
+	for i, st := range stages {
+		n, d := r.from(i, st)
+		diags = append(diags, d...)
+		r.nodes = append(r.nodes, n)
+		if st.Name != "" {
+			r.byName[st.Name] = n
+		}
+	}
+	for i, st := range stages {
+		if diags.HasErrors() {
+			return nil, diags
+		}
+		diags = append(diags, r.stage(r.nodes[i], st)...)
+	}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	g := &Graph{File: f, Nodes: r.nodes, Reached: make([]bool, len(r.nodes)), Result: r.nodes[idx],
+		Target: env.Target, BuildPlatform: r.global.val["BUILDPLATFORM"], Contexts: env.Contexts}
+	g.reach(g.Result)
+	return g, nil
+}
+
+func (f *File) unknownStage(name string) diag.List {
+	d := diag.List{}.Errorf("unknown-stage", diag.LineRange(f.Path, 0), "The Dockerfile has no such stage",
+		"%q is not a stage of %s; it has %s.", name, f.Path, orNone(f.Names()))
+	if s := schema.Suggest(name, f.Names()); s != "" {
+		d[0].Advice = fmt.Sprintf("did you mean %q?", s)
+	}
+	return d
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "no named stages"
+	}
+	return strings.Join(names, ", ")
+}
+
+func targetName(stage string, stages []instructions.Stage) string {
+	if stage == "" {
+		return stages[len(stages)-1].Name
+	}
+	return stage
+}
+
+func (g *Graph) reach(n *Node) {
+	if g.Reached[n.Index] {
+		return
+	}
+	g.Reached[n.Index] = true
+	if n.Base != nil {
+		g.reach(n.Base)
+	}
+	for _, d := range n.Deps {
+		if d.Node != nil {
+			g.reach(d.Node)
+		}
+	}
+}
+
+func (r *resolver) expand(word string, env shell.EnvGetter) (string, error) {
+	s, _, err := r.lex.ProcessWord(word, env)
+	return s, err
+}
+
+func (r *resolver) metaArgs(meta []instructions.ArgCommand) diag.List {
+	for _, c := range meta {
+		for _, a := range c.Args {
+			if v, ok := r.env.Args[a.Key]; ok {
+				r.global.set(a.Key, v, firstLine(c.Location()))
+				continue
+			}
+			if a.Value == nil {
+				continue
+			}
+			v, err := r.expand(*a.Value, r.global)
+			if err != nil {
+				return r.bad(firstLine(c.Location()), err)
+			}
+			r.global.set(a.Key, v, firstLine(c.Location()))
+		}
+	}
+	return nil
+}
+
+func (r *resolver) bad(line int, err error) diag.List {
+	return diag.List{}.Errorf("dockerfile-value", diag.LineRange(r.f.Path, line), "A value in the Dockerfile cannot be expanded", "%v.", err)
+}
+
+// from sets what the FROM line says. Commands come later, since COPY --from may name a stage further down.
+func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
+	n := &Node{Stage: r.f.Stages[i], Env: newVars(), Platform: r.env.Target, target: r.env.Target}
+	base, err := r.expand(st.BaseName, r.global)
+	if err != nil {
+		return n, r.bad(n.Line, err)
+	}
+	if base == "" {
+		return n, diag.List{}.Errorf("base-empty", diag.LineRange(r.f.Path, n.Line), "The base of a stage is empty",
+			"%q expands to nothing.", st.BaseName)
+	}
+	var pin *schema.Platform
+	if st.Platform != "" {
+		v, err := r.expand(st.Platform, r.global)
+		if err != nil {
+			return n, r.bad(n.Line, err)
+		}
+		p, err := schema.ParsePlatform(v)
+		if err != nil && v != r.env.Target.String() {
+			return n, diag.List{}.Errorf("bad-platform", diag.LineRange(r.f.Path, n.Line), "The platform of a stage is not valid",
+				"--platform=%s gives %q.", st.Platform, v)
+		}
+		if err != nil {
+			p = r.env.Target
+		}
+		pin = &p
+	}
+	switch {
+	case r.named(st.Name):
+		n.Context = st.Name
+	case r.byName[base] != nil:
+		// BuildKit drops --platform on a stage that is FROM another stage.
+		n.Base = r.byName[base]
+	case r.named(base):
+		n.Context = contextKey(base)
+	case strings.EqualFold(base, "scratch"):
+		n.Image, n.ScratchPlatform = "scratch", pin
+		return n, nil
+	default:
+		n.Image = base
+	}
+	if pin != nil && n.Base == nil && n.Context != st.Name {
+		n.Platform = *pin
+	}
+	return n, nil
+}
+
+func (r *resolver) named(name string) bool {
+	_, ok := r.env.Contexts[contextKey(name)]
+	return ok && name != "" && !strings.EqualFold(name, "scratch") && !strings.EqualFold(name, "context")
+}
+
+// contextKey is the form in which BuildKit looks a named context up.
+func contextKey(name string) string {
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "docker.io/"), "library/")
+	return strings.TrimSuffix(name, ":latest")
+}
+
+// Key is a short hash over content keys.
+func Key(parts ...string) string { return hash(parts...) }
+
+func hash(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s,", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// find resolves the value of --from or from=: a stage by name or number, else an image or named context.
+func (r *resolver) find(from string, self *Node) (n *Node, image string) {
+	if i, err := strconv.Atoi(from); err == nil && i >= 0 && i < len(r.nodes) {
+		return r.nodes[i], ""
+	}
+	if n := r.byName[strings.ToLower(from)]; n != nil && n != self {
+		return n, ""
+	}
+	return nil, from
+}
+
+// stage walks the instructions of one stage.
+func (r *resolver) stage(n *Node, st instructions.Stage) diag.List {
+	w := &walker{resolver: r, n: n}
+	w.start()
+	if n.Context != "" && n.Context == n.Stage.Name {
+		return w.finish() // a named context stands for the whole stage
+	}
+	cmds := st.Commands
+	if triggers := w.triggers(); len(triggers) > 0 {
+		extra, err := parseTriggers(triggers)
+		if err != nil {
+			return r.bad(n.Line, err)
+		}
+		cmds = append(extra, cmds...)
+	}
+	for _, c := range cmds {
+		if err := w.command(c); err != nil {
+			line := firstLine(c.Location())
+			if line == 0 {
+				line = n.Line
+			}
+			return r.bad(line, err)
+		}
+	}
+	return w.finish()
+}
+
+// Chain returns the stage and its bases, root last.
+func (n *Node) Chain() []*Node {
+	var c []*Node
+	for ; n != nil; n = n.Base {
+		c = append(c, n)
+	}
+	return c
+}
+
+// Root is the last of the chain: the stage that is FROM an image, a named context or scratch.
+func (n *Node) Root() *Node {
+	for n.Base != nil {
+		n = n.Base
+	}
+	return n
+}
+
+// Fork compares the stage with the same stage under another target platform and returns the line of the first step that
+// differs, and what makes it differ. ok is false if no step of the stage itself is where they part.
+func (n *Node) Fork(other *Node) (line int, by string, ok bool) {
+	if len(n.Steps) == 0 || len(other.Steps) == 0 || n.Steps[0].Key != other.Steps[0].Key {
+		return 0, "", false
+	}
+	for i := 1; i < len(n.Steps) && i < len(other.Steps); i++ {
+		a, b := n.Steps[i], other.Steps[i]
+		if a.Key == b.Key {
+			continue
+		}
+		for name, key := range a.deps {
+			if b.deps[name] != key {
+				return a.Line, name, true
+			}
+		}
+		var names []string
+		for k, v := range a.env {
+			if b.env[k] != v {
+				names = append(names, k)
+			}
+		}
+		slices.SortFunc(names, func(x, y string) int {
+			if d := a.origin[x] - a.origin[y]; d != 0 {
+				return d
+			}
+			return strings.Compare(x, y)
+		})
+		for _, k := range names {
+			if l := a.origin[k]; l > 0 {
+				return a.Line, fmt.Sprintf("%s, declared in line %d", k, l), true
+			}
+		}
+		return a.Line, "values of the build file", true
+	}
+	return 0, "", false
+}

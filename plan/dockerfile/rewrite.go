@@ -1,0 +1,100 @@
+package dockerfile
+
+import (
+	"slices"
+	"strings"
+)
+
+// Rewrite is an edited Dockerfile.
+type Rewrite struct {
+	Text string
+	// Lines maps each line of Text (index 0 is line 1) to the line of the user's file that it stands for.
+	Lines []int
+}
+
+// Cross pins the groups to the build platform and hands the compiler its target. Every group must be sound. Lines are
+// inserted, and one flag is; nothing else moves.
+func (f *File) Cross(in CrossInput, groups []Group) Rewrite {
+	pin := map[int]bool{}
+	before := map[int][]string{}
+	for _, grp := range groups {
+		pin[f.Stages[grp.Root].Line] = true
+		for _, g := range in.Graphs {
+			if g.Reached[grp.Root] {
+				grp.insert(g, analyse(&grp, g, in), before, goArgs(in.Graphs))
+			}
+		}
+	}
+	return edit(string(f.Text), pin, before)
+}
+
+// insert adds the argument lines of each stage of the group that compiles, before its first step that needs them.
+func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args string) {
+	for _, i := range grp.Stages {
+		r := a.sensitive[i]
+		if r == nil || before[r.Line] != nil {
+			continue
+		}
+		inherited := false
+		for n := g.Nodes[i].Base; n != nil; n = n.Base {
+			inherited = inherited || a.sensitive[n.Index] != nil
+		}
+		if inherited { // ARGs reach the stages that are FROM this one
+			continue
+		}
+		var lines []string
+		var declare []string
+		for _, k := range []string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"} {
+			if _, ok := r.Env.Get(k); !ok && strings.Contains(args, k) {
+				declare = append(declare, k)
+			}
+		}
+		if len(declare) > 0 {
+			lines = append(lines, "ARG "+strings.Join(declare, " "))
+		}
+		last := "ARG " + args
+		if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
+			last += " CGO_ENABLED=0"
+		}
+		before[r.Line] = append(lines, last)
+	}
+}
+
+// goArgs are the variables that tell Go its target.
+func goArgs(graphs []*Graph) string {
+	args := "GOOS=$TARGETOS GOARCH=$TARGETARCH"
+	has := func(arch string) bool {
+		return slices.ContainsFunc(graphs, func(g *Graph) bool { return g.Target.Arch == arch && g.Target.Variant != "" })
+	}
+	switch {
+	case has("arm"):
+		args += " GOARM=${TARGETVARIANT#v}"
+	case has("amd64"):
+		args += " GOAMD64=$TARGETVARIANT"
+	}
+	return args
+}
+
+func edit(text string, pin map[int]bool, before map[int][]string) Rewrite {
+	var b strings.Builder
+	var rw Rewrite
+	for i, line := range strings.SplitAfter(text, "\n") {
+		n := i + 1
+		end := "\n"
+		if strings.HasSuffix(line, "\r\n") {
+			end = "\r\n"
+		}
+		for _, l := range before[n] {
+			b.WriteString(l + end)
+			rw.Lines = append(rw.Lines, n)
+		}
+		if pin[n] {
+			k := strings.Index(strings.ToUpper(line), "FROM") + len("FROM")
+			line = line[:k] + " --platform=$BUILDPLATFORM" + line[k:]
+		}
+		b.WriteString(line)
+		rw.Lines = append(rw.Lines, n)
+	}
+	rw.Text = b.String()
+	return rw
+}

@@ -1,0 +1,319 @@
+package dockerfile
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"sort"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// walker follows BuildKit's dispatch of one stage and keeps a key of the file system instead of a file system.
+type walker struct {
+	*resolver
+	n   *Node
+	key string
+}
+
+// start takes over what the base gives: files, environment, user, folder.
+func (w *walker) start() {
+	n := w.n
+	n.workdir = "/"
+	switch {
+	case n.Base != nil:
+		b := n.Base
+		n.Env, n.Shell, n.user, n.workdir, n.envKnown = b.Env.clone(), b.Shell, b.user, b.workdir, b.envKnown
+		n.Platform, n.ScratchPlatform = b.Platform, b.ScratchPlatform
+		n.meta = append(n.meta, b.meta...)
+		w.key = b.FS
+	case n.Context != "":
+		w.key = hash("context", n.Context, w.env.Contexts[n.Context], n.Platform.String())
+	case n.Image == "scratch":
+		w.key = hash("scratch")
+		n.envKnown = true
+	default:
+		w.key = hash("image", n.Image, n.Platform.String())
+		if c := w.image(n.Image); c != nil {
+			n.envKnown = true
+			for _, kv := range c.Env {
+				k, v, _ := strings.Cut(kv, "=")
+				n.Env.set(k, v, 0)
+			}
+		}
+	}
+	n.Steps = append(n.Steps, Step{Line: n.Line, Key: w.key})
+}
+
+func (w *walker) image(ref string) *ImageConfig {
+	if w.env.Image == nil {
+		return nil
+	}
+	return w.env.Image(ref)
+}
+
+// triggers are the ONBUILD instructions that the base leaves to this stage.
+func (w *walker) triggers() []string {
+	if w.n.Base != nil {
+		return w.n.Base.onbuild
+	}
+	if w.n.Image != "" {
+		if c := w.image(w.n.Image); c != nil {
+			return c.OnBuild
+		}
+	}
+	return nil
+}
+
+func parseTriggers(triggers []string) ([]instructions.Command, error) {
+	var out []instructions.Command
+	for _, t := range triggers {
+		res, err := parser.Parse(strings.NewReader(t))
+		if err != nil {
+			return nil, fmt.Errorf("ONBUILD %s: %w", t, err)
+		}
+		if len(res.AST.Children) != 1 {
+			return nil, fmt.Errorf("ONBUILD %s: not one instruction", t)
+		}
+		c, err := instructions.ParseCommand(res.AST.Children[0])
+		if err != nil {
+			return nil, fmt.Errorf("ONBUILD %s: %w", t, err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func (w *walker) finish() diag.List {
+	n := w.n
+	n.FS = w.key
+	config := append([]string{"config", n.Platform.String(), n.user, n.workdir}, n.meta...)
+	n.ID = hash(append(config, n.FS, w.envText())...)
+	return nil
+}
+
+func (w *walker) envText() string {
+	keys := append([]string(nil), w.n.Env.keys...)
+	sort.Strings(keys)
+	var b strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&b, "%s=%q;", k, w.n.Env.val[k])
+	}
+	return b.String()
+}
+
+// step appends a step whose key depends on the steps before and on parts.
+func (w *walker) step(line int, env map[string]string, deps map[string]string, parts ...string) {
+	w.key = hash(append([]string{w.key}, parts...)...)
+	origin := map[string]int{}
+	for k := range env {
+		origin[k] = w.n.Env.line[k]
+	}
+	w.n.Steps = append(w.n.Steps, Step{Line: line, Key: w.key, env: env, origin: origin, deps: deps})
+}
+
+// snapshot is the environment that a step sees; only RUN sees all of it, the others what they name.
+func (w *walker) snapshot(only string) map[string]string {
+	m := map[string]string{}
+	for _, k := range w.n.Env.keys {
+		if only == "" || strings.Contains(only, k) {
+			m[k] = w.n.Env.val[k]
+		}
+	}
+	return m
+}
+
+func (w *walker) command(c instructions.Command) error {
+	raw := fmt.Sprint(c)
+	if _, isArg := c.(*instructions.ArgCommand); !isArg {
+		if ex, ok := c.(instructions.SupportsSingleWordExpansion); ok {
+			if err := ex.Expand(func(s string) (string, error) { return w.expand(s, w.n.Env) }); err != nil {
+				return err
+			}
+		}
+	}
+	line := firstLine(c.Location())
+	if line == 0 {
+		line = w.n.Line // from an ONBUILD trigger
+	}
+	switch c := c.(type) {
+	case *instructions.ArgCommand:
+		return w.arg(c, line)
+	case *instructions.EnvCommand:
+		for _, kv := range c.Env {
+			w.n.Env.set(kv.Key, kv.Value, line)
+		}
+	case *instructions.RunCommand:
+		return w.run(c, line)
+	case *instructions.CopyCommand:
+		return w.copy(c, line, raw)
+	case *instructions.AddCommand:
+		w.add(c, line, raw)
+	case *instructions.WorkdirCommand:
+		if path.IsAbs(c.Path) {
+			w.n.workdir = path.Clean(c.Path)
+		} else {
+			w.n.workdir = path.Join(w.n.workdir, c.Path)
+		}
+		w.step(line, w.snapshot(raw), nil, "workdir", w.n.workdir)
+	case *instructions.UserCommand:
+		w.n.user = c.User
+	case *instructions.ShellCommand:
+		w.n.Shell = c.Shell
+	case *instructions.OnbuildCommand:
+		w.n.onbuild = append(w.n.onbuild, c.Expression)
+	default: // configuration of the image only
+		w.n.meta = append(w.n.meta, fmt.Sprint(c))
+	}
+	return nil
+}
+
+// arg follows BuildKit: a build argument wins, then the default, then a global ARG or automatic value of that name.
+func (w *walker) arg(c *instructions.ArgCommand, line int) error {
+	for _, a := range c.Args {
+		v, ok := w.env.Args[a.Key]
+		switch {
+		case ok:
+		case a.Value != nil:
+			s, err := w.expand(*a.Value, w.n.Env)
+			if err != nil {
+				return err
+			}
+			v, ok = s, true
+		default:
+			v, ok = w.global.Get(a.Key)
+		}
+		if ok {
+			w.n.Env.set(a.Key, v, line)
+		}
+	}
+	return nil
+}
+
+func (w *walker) run(c *instructions.RunCommand, line int) error {
+	n := w.n
+	deps := map[string]string{}
+	parts := []string{"run", n.Platform.String(), n.user, n.workdir, strings.Join(n.Shell, "\x00"), strings.Join(c.CmdLine, "\x00"),
+		fmt.Sprint(c.PrependShell), instructions.GetNetwork(c), instructions.GetSecurity(c), w.envText()}
+	for _, f := range c.Files {
+		parts = append(parts, "file", f.Name, f.Data)
+	}
+	r := &Run{Line: line, EndLine: max(lastLine(c.Location()), line), Cmd: c, Env: n.Env.clone(), Workdir: n.workdir}
+	for _, m := range instructions.GetMounts(c) {
+		parts = append(parts, "mount", string(m.Type), m.From, m.Source, m.Target, m.CacheID, fmt.Sprint(m.ReadOnly, m.Required, m.Env))
+		r.Mounts = append(r.Mounts, Mount{Type: string(m.Type), From: m.From, Target: m.Target})
+		if m.Type != instructions.MountTypeBind && m.Type != instructions.MountTypeCache || m.From == "" && m.Type == instructions.MountTypeCache {
+			continue
+		}
+		if m.From == "" {
+			n.UsesContext = true
+			parts = append(parts, "context", w.env.Context)
+			continue
+		}
+		src := m.Source
+		if src == "" {
+			src = "/"
+		}
+		d, key, err := w.dep("mount", m.From, []string{src}, line)
+		if err != nil {
+			return err
+		}
+		r.Mounts[len(r.Mounts)-1].Dep = d
+		deps["RUN --mount=from="+m.From] = key
+		parts = append(parts, key)
+	}
+	n.Runs = append(n.Runs, r)
+	w.step(line, w.snapshot(""), deps, parts...)
+	return nil
+}
+
+// dep records that the stage takes paths from another stage, an image or a named context, and returns its key.
+func (w *walker) dep(via, from string, paths []string, line int) (*Dep, string, error) {
+	d := Dep{Via: via, Paths: paths, Line: line}
+	node, image := w.find(from, w.n)
+	switch {
+	case node != nil:
+		if node.Index >= w.n.Index {
+			return nil, "", fmt.Errorf("cannot copy from stage %q: it must be defined before stage %q", from, w.n.Title())
+		}
+		d.Node = node
+		w.n.Deps = append(w.n.Deps, d)
+		return &d, node.FS, nil
+	case strings.EqualFold(image, "context"):
+		return nil, "", errors.New("from=context is not a stage")
+	case w.named(image):
+		d.Context = contextKey(image)
+		w.n.Deps = append(w.n.Deps, d)
+		return &d, hash("context", d.Context, w.env.Contexts[d.Context], w.env.Target.String()), nil
+	}
+	// BuildKit resolves an image that only files are taken from for the target platform.
+	d.Image = image
+	w.n.Deps = append(w.n.Deps, d)
+	return &d, hash("image", image, w.env.Target.String()), nil
+}
+
+func (w *walker) copy(c *instructions.CopyCommand, line int, raw string) error {
+	cp := Copy{Line: line, Sources: c.SourcePaths, Dest: w.abs(c.DestPath)}
+	deps := map[string]string{}
+	parts := []string{"copy", strings.Join(c.SourcePaths, "\x00"), cp.Dest, fmt.Sprint(strings.HasSuffix(c.DestPath, "/")), c.Chown, c.Chmod,
+		fmt.Sprint(c.Link, c.Parents, c.ExcludePatterns)}
+	for _, s := range c.SourceContents {
+		parts = append(parts, "inline", s.Path, s.Data)
+	}
+	if c.From != "" {
+		d, key, err := w.dep("copy", c.From, c.SourcePaths, line)
+		if err != nil {
+			return err
+		}
+		cp.From, cp.Image = d.Node, d.Image+d.Context
+		deps["COPY --from="+c.From] = key
+		parts = append(parts, key)
+	} else if len(c.SourcePaths) > 0 {
+		w.n.UsesContext = true
+		parts = append(parts, w.env.Context)
+	}
+	w.n.Copies = append(w.n.Copies, cp)
+	w.step(line, w.snapshot(raw), deps, parts...)
+	return nil
+}
+
+func (w *walker) add(c *instructions.AddCommand, line int, raw string) {
+	cp := Copy{Line: line, Sources: c.SourcePaths, Dest: w.abs(c.DestPath)}
+	for _, s := range c.SourcePaths {
+		if isRemote(s) {
+			cp.Remote = true
+			w.n.URLs = append(w.n.URLs, s)
+		} else {
+			w.n.UsesContext = true
+		}
+	}
+	parts := []string{"add", strings.Join(c.SourcePaths, "\x00"), cp.Dest, c.Chown, c.Chmod, c.Checksum, fmt.Sprint(c.Link, c.KeepGitDir, c.ExcludePatterns, c.Unpack)}
+	for _, s := range c.SourceContents {
+		parts = append(parts, "inline", s.Path, s.Data)
+	}
+	if w.n.UsesContext {
+		parts = append(parts, w.env.Context)
+	}
+	w.n.Copies = append(w.n.Copies, cp)
+	w.step(line, w.snapshot(raw), nil, parts...)
+}
+
+func (w *walker) abs(p string) string {
+	if path.IsAbs(p) {
+		return path.Clean(p)
+	}
+	return path.Join(w.n.workdir, p)
+}
+
+func isRemote(s string) bool {
+	for _, p := range []string{"http://", "https://", "git@", "git://", "ssh://"} {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return strings.HasSuffix(s, ".git")
+}

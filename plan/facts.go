@@ -1,0 +1,49 @@
+package plan
+
+import "github.com/xbuild/xbuild/schema"
+
+// Facts is what the planner knows about the world. Everything may be missing; the plan then says less or assumes more,
+// and records that it did.
+type Facts struct {
+	// Dockerfiles by [FileKey]. A target whose file is missing here gets an error, unless it is remote (opaque).
+	Dockerfiles map[string]DockerfileFact
+	// Nodes that can be asked to build; the first is the hub. Empty means: assume one.
+	Nodes []NodeFact
+	// Images by reference as the Dockerfile gives it after expansion.
+	Images map[string]Image
+	// Local is this machine's architecture, for an assumed node.
+	Local schema.Platform
+}
+
+// DockerfileFact is a file as read, or why it could not be read.
+type DockerfileFact struct {
+	Text string
+	Err  string
+}
+
+// NodeFact is a node as it answered.
+type NodeFact struct {
+	Name string
+	// Platforms that the worker lists; the first is its own.
+	Platforms []schema.Platform
+}
+
+// Request says which targets to plan.
+type Request struct {
+	// Targets are names of targets or groups, "name@platform" for one platform. Empty means the group or target
+	// "default".
+	Targets []string
+	// Platforms, if not empty, replaces the declared platforms of the requested targets. They must be declared, unless
+	// a target declares none.
+	Platforms []schema.Platform
+	// Strategy, if not empty, replaces that of every target.
+	Strategy schema.Strategy
+}
+
+// FileKey is the key of a build's Dockerfile in [Facts]: its path, or for inline text a name that cannot be a path.
+func FileKey(b *schema.Build) string {
+	if b.DockerfileInline != "" {
+		return "inline:" + b.DockerfileInline
+	}
+	return b.Dockerfile
+}

@@ -1,0 +1,199 @@
+package plan
+
+import (
+	"github.com/xbuild/xbuild/plan/dockerfile"
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// Make plans the requested targets. The plan is nil if a diagnostic is an error that leaves nothing to show; otherwise it
+// is there even with errors, but must not be run then.
+func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
+	p := newPlanner(cfg, req, facts)
+	for _, pass := range []func(*planner){
+		(*planner).selectTargets,   // which targets, on which platforms, and what they link to
+		(*planner).readDockerfiles, // parse each file once; foreign frontends become opaque
+		(*planner).chooseStrategy,  // cross what is sound, before anything is named
+		(*planner).resolveStages,   // one instance for equal work
+		(*planner).judgeKinds,      // how each instance runs, and why
+		(*planner).place,           // on which node; refuses what cannot run
+		(*planner).checkCollisions, // two writers of one place
+		(*planner).count,
+	} {
+		pass(p)
+		if p.stop {
+			return nil, p.diags.Sorted()
+		}
+	}
+	p.plan.Diagnostics = append(diag.List{}, p.diags.Sorted()...)
+	return p.plan, p.diags.Sorted()
+}
+
+// Needs lists the base images whose facts would sharpen the plan, in the order of first use. Facts need only hold the
+// Dockerfiles and nodes. Problems are left to [Make].
+func Needs(cfg *schema.Config, req Request, facts Facts) []string {
+	p := newPlanner(cfg, req, facts)
+	p.selectTargets()
+	p.readDockerfiles()
+	var refs []string
+	seen := map[string]bool{"": true, "scratch": true}
+	add := func(ref string) {
+		if !seen[ref] {
+			seen[ref] = true
+			refs = append(refs, ref)
+		}
+	}
+	for _, b := range p.builds {
+		g := p.resolve(b, b.file, b.platform)
+		if g == nil {
+			continue
+		}
+		for i, n := range g.Nodes {
+			if !g.Reached[i] {
+				continue
+			}
+			add(n.Image)
+			for _, d := range n.Deps {
+				add(d.Image)
+			}
+		}
+	}
+	return refs
+}
+
+// planner is the state that the passes share.
+type planner struct {
+	cfg   *schema.Config
+	req   Request
+	facts Facts
+	hub   NodeFact
+	// assumed says that no node was asked.
+	assumed bool
+
+	plan   *Plan
+	builds []*build
+	files  map[string]*parsed
+	diags  diag.List
+	stop   bool
+	// instances by id, with what judgeKinds needs.
+	instances map[string]*instance
+}
+
+// build is one target on one platform, with the file it is built from.
+type build struct {
+	target    *schema.Target
+	platform  schema.Platform
+	values    *schema.Build
+	requested bool
+	links     map[string]Use
+
+	key      string
+	file     *dockerfile.File // as written; nil if opaque
+	opaque   string
+	frontend string // reason for the server's frontend
+	// final is the file that is built, with its line map; equal to file if nothing was rewritten.
+	final *dockerfile.File
+	lines []int
+	id    string
+	// crossed and tried tell for each stage of the file what was decided.
+	crossed map[int]bool
+	tried   map[int][]Attempt
+	graph   *dockerfile.Graph
+}
+
+// parsed is a Dockerfile read once.
+type parsed struct {
+	file   *dockerfile.File
+	opaque string
+	why    string // reason for the server's frontend
+	failed bool
+}
+
+// instance is a stage with the node it was made from.
+type instance struct {
+	stage    *Stage // what is known before kinds; later passes use the plan's own copy
+	node     *dockerfile.Node
+	build    *build
+	crossed  bool
+	pinned   bool // runs on the same platform whatever the target
+	depends  bool // something in it depends on the target
+	platform schema.Platform
+}
+
+func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
+	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, instances: map[string]*instance{}}
+	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Diagnostics: diag.List{},
+		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
+	if len(facts.Nodes) > 0 {
+		p.hub = facts.Nodes[0]
+	} else {
+		// Containers are linux, whatever this machine is.
+		p.assumed = true
+		p.hub = NodeFact{Name: "assumed", Platforms: []schema.Platform{{OS: "linux", Arch: facts.Local.Arch, Variant: facts.Local.Variant}}}
+	}
+	return p
+}
+
+// native is BUILDPLATFORM: the node's own.
+func (p *planner) native() schema.Platform { return p.hub.Platforms[0] }
+
+// foreign reports whether the hub cannot execute programs for q by itself.
+func (p *planner) foreign(q schema.Platform) bool { return !p.native().Executes(q) }
+
+// sentinel is a target that nobody builds for: what stays the same with it does not depend on the target.
+var sentinel = schema.Platform{OS: "plan9", Arch: "mips64le", Variant: "v0"}
+
+// resolve gives a file the values of a build for a platform; nil after an error, which is noted.
+func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) *dockerfile.Graph {
+	if f == nil {
+		return nil
+	}
+	v := b.target.On(target)
+	args := v.Args
+	if target == sentinel {
+		v, args = b.values, p.sentinelArgs(b)
+	}
+	g, d := f.Resolve(dockerfile.Env{Build: p.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
+		Contexts: v.Contexts, Image: p.imageConfig})
+	if d.HasErrors() {
+		if target != sentinel {
+			p.diags = append(p.diags, p.locate(b, d)...)
+		}
+		return nil
+	}
+	return g
+}
+
+// locate adds the target's place in the build file to problems of its Dockerfile.
+func (p *planner) locate(b *build, l diag.List) diag.List {
+	attr := "dockerfile"
+	for i := range l {
+		if l[i].Code == "unknown-stage" {
+			attr = "target"
+		}
+		l[i].Related = append(l[i].Related, diag.Related{Range: *b.target.At(attr), Message: "target " + b.target.Name + " asks for it"})
+	}
+	return l
+}
+
+// sentinelArgs marks the arguments that the build file computes from the platform.
+func (p *planner) sentinelArgs(b *build) map[string]string {
+	args := map[string]string{}
+	for k, v := range b.values.Args {
+		args[k] = v
+		for _, other := range b.target.PerPlatform {
+			if other.Args[k] != v {
+				args[k] = "\x00"
+			}
+		}
+	}
+	return args
+}
+
+func (p *planner) imageConfig(ref string) *dockerfile.ImageConfig {
+	img, ok := p.facts.Images[ref]
+	if !ok || img.Err != "" || img.Digest == "" {
+		return nil
+	}
+	return &dockerfile.ImageConfig{Env: img.Env, OnBuild: img.OnBuild}
+}

@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/xbuild/xbuild/plan/dockerfile"
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// readDockerfiles parses each file once and finds those that cannot be analysed.
+func (p *planner) readDockerfiles() {
+	for _, b := range p.builds {
+		b.key = FileKey(b.values)
+		foreign, why := false, ""
+		if f, ok := p.facts.Dockerfiles[b.key]; ok {
+			foreign, why = dockerfile.Frontend([]byte(f.Text), b.values.Args)
+		}
+		ck := fmt.Sprint(b.key, "\x00", foreign, why)
+		ps := p.files[ck]
+		if ps == nil {
+			ps = p.parse(b, foreign, why)
+			p.files[ck] = ps
+		}
+		b.file, b.opaque, b.final = ps.file, ps.opaque, ps.file
+		b.frontend = ps.why
+		if b.frontend == "" && isRemote(b.values.Context) {
+			b.frontend = "the context is remote"
+		}
+		p.stop = p.stop || ps.failed
+	}
+}
+
+func (p *planner) parse(b *build, foreign bool, why string) *parsed {
+	fact, ok := p.facts.Dockerfiles[b.key]
+	path := displayPath(p.cfg, b.target.Name, b.values)
+	switch {
+	case !ok && isRemote(b.values.Context):
+		return &parsed{opaque: "the Dockerfile is in a remote context that was not read", why: "the context is remote"}
+	case !ok || fact.Err != "":
+		err := fact.Err
+		if err == "" {
+			err = "it was not read"
+		}
+		p.diags = p.diags.Errorf("dockerfile-missing", b.target.At("dockerfile"), "The Dockerfile cannot be read",
+			"target %s needs %s: %s.", b.target.Name, path, err)
+		p.diags[len(p.diags)-1].Advice = "set dockerfile, relative to the target's context " + b.values.Context
+		return &parsed{failed: true}
+	case foreign:
+		return &parsed{opaque: why, why: why}
+	}
+	f, d := dockerfile.Parse(path, []byte(fact.Text))
+	if d.HasErrors() {
+		p.diags = append(p.diags, p.locate(b, d)...)
+		return &parsed{failed: true}
+	}
+	return &parsed{file: f, why: why}
+}
+
+// displayPath is the Dockerfile's name as a user would type it in the build file's folder.
+func displayPath(cfg *schema.Config, target string, v *schema.Build) string {
+	if v.DockerfileInline != "" {
+		return "Dockerfile of target " + target
+	}
+	if rel, ok := strings.CutPrefix(v.Dockerfile, strings.TrimSuffix(cfg.Dir, "/")+"/"); ok {
+		return rel
+	}
+	return v.Dockerfile
+}
+
+// Sources is every text that a diagnostic of [Make] may quote, by the name it quotes it under.
+func Sources(cfg *schema.Config, facts Facts) diag.Sources {
+	src := diag.Sources{}
+	maps.Copy(src, cfg.Sources)
+	for _, t := range cfg.Targets {
+		builds := []*schema.Build{&t.Base}
+		for _, q := range t.Platforms {
+			builds = append(builds, t.On(q))
+		}
+		for _, v := range builds {
+			if f, ok := facts.Dockerfiles[FileKey(v)]; ok {
+				src[displayPath(cfg, t.Name, v)] = []byte(f.Text)
+			}
+		}
+	}
+	return src
+}
+
+// dockerfileID finds or adds the public entry of the file as it is built.
+func (p *planner) dockerfileID(b *build) string {
+	text := p.facts.Dockerfiles[b.key].Text
+	path, why := displayPath(p.cfg, b.target.Name, b.values), b.frontend
+	var rewritten *string
+	if b.final != b.file {
+		s := string(b.final.Text)
+		rewritten = &s
+	}
+	for _, d := range p.plan.Dockerfiles {
+		if d.Path == path && d.Text == text && d.Frontend == why && equalText(d.Rewritten, rewritten) {
+			return d.ID
+		}
+	}
+	sum := sha256.Sum256([]byte(text))
+	d := Dockerfile{ID: fmt.Sprintf("d%d", len(p.plan.Dockerfiles)+1), Path: path, SHA256: hex.EncodeToString(sum[:]), Rewritten: rewritten,
+		Text: text, Lines: b.lines, Frontend: why}
+	p.plan.Dockerfiles = append(p.plan.Dockerfiles, d)
+	return d.ID
+}
+
+func equalText(a, b *string) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
+// isRemote reports whether a context is read by BuildKit and not from this machine.
+func isRemote(context string) bool {
+	for _, prefix := range []string{"http://", "https://", "git://", "git@", "ssh://"} {
+		if strings.HasPrefix(context, prefix) {
+			return true
+		}
+	}
+	return false
+}

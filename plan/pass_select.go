@@ -1,0 +1,228 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// selectTargets turns the requested names into builds: one a target and platform, linked targets before their users.
+func (p *planner) selectTargets() {
+	want := p.requested()
+	if p.diags.HasErrors() {
+		p.stop = true
+		return
+	}
+	for _, t := range p.cfg.Targets {
+		for _, pl := range want[t.Name] {
+			p.addBuild(t, pl, true, nil)
+		}
+	}
+	if p.diags.HasErrors() {
+		p.stop = true
+		return
+	}
+	for _, t := range p.cfg.Targets {
+		p.addTarget(t)
+	}
+}
+
+// requested maps target names to the platforms to build.
+func (p *planner) requested() map[string][]schema.Platform {
+	names := p.req.Targets
+	if len(names) == 0 {
+		names = []string{"default"}
+		if p.cfg.Target("default") == nil && p.cfg.Group("default") == nil {
+			p.diags = append(p.diags, diag.Diagnostic{Severity: diag.Error, Code: "no-default", Summary: "No target is named, and there is no default",
+				Detail: "The build file has neither a target nor a group \"default\".", Advice: "name one of: " + strings.Join(p.names(), ", ")})
+			return nil
+		}
+	}
+	want := map[string][]schema.Platform{}
+	for _, arg := range names {
+		name, at, only := strings.Cut(arg, "@")
+		var pick []schema.Platform
+		if only {
+			q, err := schema.ParsePlatform(at)
+			if err != nil {
+				p.diags = p.diags.Errorf("bad-platform", nil, "The platform of a target is not valid", "%s: %v.", arg, err)
+				continue
+			}
+			pick = []schema.Platform{q}
+		} else {
+			pick = p.req.Platforms
+		}
+		targets := p.expand(name, nil)
+		for _, t := range targets {
+			for _, q := range p.platforms(t, pick) {
+				if !slices.Contains(want[t.Name], q) {
+					want[t.Name] = append(want[t.Name], q)
+				}
+			}
+		}
+	}
+	return want
+}
+
+func (p *planner) names() []string {
+	var out []string
+	for _, g := range p.cfg.Groups {
+		out = append(out, g.Name)
+	}
+	for _, t := range p.cfg.Targets {
+		out = append(out, t.Name)
+	}
+	return out
+}
+
+// expand resolves a name to targets; via are the groups it was reached through.
+func (p *planner) expand(name string, via []string) []*schema.Target {
+	if g := p.cfg.Group(name); g != nil && !slices.Contains(via, name) {
+		var out []*schema.Target
+		for _, m := range g.Members {
+			out = append(out, p.expand(m, append(via, name))...)
+		}
+		return out
+	}
+	if t := p.cfg.Target(name); t != nil {
+		return []*schema.Target{t}
+	}
+	d := diag.Diagnostic{Severity: diag.Error, Code: "unknown-target", Summary: "There is no such target",
+		Detail: fmt.Sprintf("%q is neither a target nor a group of %s.", name, strings.Join(p.cfg.Files, ", ")),
+		Advice: "name one of: " + strings.Join(p.names(), ", ")}
+	if s := schema.Suggest(name, p.names()); s != "" {
+		d.Advice = fmt.Sprintf("did you mean %q?", s)
+	}
+	p.diags = append(p.diags, d)
+	return nil
+}
+
+// platforms are the declared platforms of a target, or those of pick that are declared.
+func (p *planner) platforms(t *schema.Target, pick []schema.Platform) []schema.Platform {
+	declared := t.Platforms
+	if len(declared) == 0 {
+		if len(pick) > 0 {
+			return pick
+		}
+		return []schema.Platform{p.native()}
+	}
+	if len(pick) == 0 {
+		return declared
+	}
+	var out []schema.Platform
+	for _, q := range pick {
+		if !slices.Contains(declared, q) {
+			p.diags = p.diags.Errorf("platform-not-declared", t.At("platforms"), "The target is not declared for this platform",
+				"%s is asked for %s, but is declared for %s.", t.Name, q, join(declared))
+			continue
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+func join(ps []schema.Platform) string {
+	var s []string
+	for _, q := range ps {
+		s = append(s, q.String())
+	}
+	return strings.Join(s, ", ")
+}
+
+// addBuild adds the build of t for q, after the builds that it links to. via spells out the links for a cycle.
+func (p *planner) addBuild(t *schema.Target, q schema.Platform, requested bool, via []string) Use {
+	use := Use{t.Name, q.String()}
+	for _, b := range p.builds {
+		if b.target == t && b.platform == q {
+			b.requested = b.requested || requested
+			return use
+		}
+	}
+	if slices.Contains(via, t.Name) {
+		p.diags = p.diags.Errorf("link-cycle", t.At("contexts"), "Targets link to each other in a circle",
+			"%s.", strings.Join(append(via, t.Name), " -> "))
+		return use
+	}
+	b := &build{target: t, platform: q, values: t.On(q), requested: requested, links: map[string]Use{}, crossed: map[int]bool{}, tried: map[int][]Attempt{}}
+	for _, name := range sortedKeys(b.values.Contexts) {
+		link, ok := strings.CutPrefix(b.values.Contexts[name], "target:")
+		if !ok {
+			continue
+		}
+		lt := p.cfg.Target(link)
+		if lt == nil {
+			continue // the front end has told
+		}
+		lq, ok := linkPlatform(lt, q)
+		if !ok {
+			p.diags = p.diags.Errorf("link-platform", t.At("contexts"), "A linked target lacks a platform",
+				"%s is built for %s and uses %s, which is declared for %s.", t.Name, q, link, join(lt.Platforms))
+			continue
+		}
+		b.links[name] = p.addBuild(lt, lq, false, append(via, t.Name))
+	}
+	p.builds = append(p.builds, b)
+	return use
+}
+
+// linkPlatform is the platform of a linked target that serves q: the same one, or its only one.
+func linkPlatform(t *schema.Target, q schema.Platform) (schema.Platform, bool) {
+	switch {
+	case len(t.Platforms) == 0 || slices.Contains(t.Platforms, q):
+		return q, true
+	case len(t.Platforms) == 1:
+		return t.Platforms[0], true
+	}
+	return q, false
+}
+
+// addTarget adds the public entry of a target that has builds.
+func (p *planner) addTarget(t *schema.Target) {
+	e := Target{Name: t.Name, Platforms: []string{}, Optional: []string{}, Tags: []string{}, Outputs: []Output{},
+		Strategy: p.strategy(&t.Base), Declared: len(t.Platforms), Range: t.Range}
+	for _, b := range p.builds {
+		if b.target != t {
+			continue
+		}
+		e.Platforms = append(e.Platforms, b.platform.String())
+		e.Requested = e.Requested || b.requested
+		e.Strategy = p.strategy(b.values)
+		for _, tag := range b.values.Tags {
+			if !slices.Contains(e.Tags, tag) {
+				e.Tags = append(e.Tags, tag)
+			}
+		}
+		for _, o := range b.values.Outputs {
+			out := Output{Type: o.Type, Dest: o.Dest, Push: o.Push, Attrs: o.Attrs}
+			if t.PerPlatform != nil && !sameOutputs(t) {
+				out.Platform = b.platform.String()
+			}
+			if !slices.ContainsFunc(e.Outputs, func(x Output) bool { return x.Type == out.Type && x.Dest == out.Dest && x.Platform == out.Platform }) {
+				e.Outputs = append(e.Outputs, out)
+			}
+		}
+	}
+	if len(e.Platforms) > 0 {
+		p.plan.Targets = append(p.plan.Targets, e)
+	}
+}
+
+// sameOutputs reports whether every platform of the target has the same outputs.
+func sameOutputs(t *schema.Target) bool {
+	for _, b := range t.PerPlatform {
+		if !slices.EqualFunc(b.Outputs, t.Base.Outputs, func(x, y schema.Output) bool { return x.Type == y.Type && x.Dest == y.Dest }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *planner) strategy(v *schema.Build) schema.Strategy {
+	if p.req.Strategy != "" {
+		return p.req.Strategy
+	}
+	return v.Strategy
+}

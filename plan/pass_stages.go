@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/xbuild/xbuild/plan/dockerfile"
+)
+
+// resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.
+func (p *planner) resolveStages() {
+	for _, b := range p.builds {
+		b.id = p.dockerfileID(b)
+		pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
+			ByIndex: map[int]string{}, Links: b.links}
+		if b.file == nil {
+			p.opaqueStage(b, &pb)
+		} else if b.graph = p.resolve(b, b.final, b.platform); b.graph != nil {
+			p.graphStages(b, &pb)
+		}
+		p.plan.Builds = append(p.plan.Builds, pb)
+	}
+	p.stop = p.stop || p.diags.HasErrors()
+	for _, id := range p.order() {
+		p.plan.Stages = append(p.plan.Stages, *p.instances[id].stage)
+	}
+}
+
+// order is every instance id in the order of first use; builds come after the builds they link to, and stages after the
+// stages they need.
+func (p *planner) order() []string {
+	var ids []string
+	seen := map[string]bool{}
+	for _, b := range p.plan.Builds {
+		for _, id := range b.Stages {
+			if !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+func (p *planner) opaqueStage(b *build, pb *Build) {
+	id := dockerfile.Key("opaque", b.target.Name, b.platform.String())
+	p.instances[id] = &instance{build: b, platform: b.platform, stage: &Stage{ID: id, Dockerfile: b.id, Stage: b.values.Stage,
+		Line: 1, EndLine: 1 << 30, For: []Use{{b.target.Name, b.platform.String()}}, Tried: []Attempt{}, Placements: []Placement{}, Needs: []Need{},
+		Inputs: []Input{{Kind: "context", Ref: b.values.Context}}}}
+	pb.Stages, pb.ByIndex[0], pb.Result = []string{id}, id, id
+}
+
+func (p *planner) graphStages(b *build, pb *Build) {
+	other := p.resolve(b, b.final, sentinel)
+	for i, n := range b.graph.Nodes {
+		if !b.graph.Reached[i] {
+			continue
+		}
+		in := p.instances[n.ID]
+		if in == nil {
+			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], depends: true}
+			if n.ScratchPlatform != nil {
+				in.platform = *n.ScratchPlatform
+			}
+			if other != nil {
+				o := other.Nodes[i]
+				in.depends = o.FS != n.FS
+				in.pinned = o.Platform == n.Platform || n.ScratchPlatform != nil && o.ScratchPlatform != nil && *o.ScratchPlatform == *n.ScratchPlatform
+			}
+			in.stage = p.newStage(b, n)
+			if other != nil {
+				if line, by, ok := n.Fork(other.Nodes[i]); ok {
+					in.stage.ForksAt = &Fork{Line: b.userLine(line), By: by}
+				}
+			}
+			p.instances[n.ID] = in
+		}
+		use := Use{b.target.Name, b.platform.String()}
+		if !slices.Contains(in.stage.For, use) {
+			in.stage.For = append(in.stage.For, use)
+		}
+		pb.Stages = append(pb.Stages, n.ID)
+		pb.ByIndex[i] = n.ID
+	}
+	pb.Result = b.graph.Result.ID
+}
+
+// userLine maps a line of the file as it is built to the user's own.
+func (b *build) userLine(n int) int {
+	if b.lines == nil || n < 1 || n > len(b.lines) {
+		return n
+	}
+	return b.lines[n-1]
+}
+
+func (p *planner) newStage(b *build, n *dockerfile.Node) *Stage {
+	s := &Stage{ID: n.ID, Dockerfile: b.id, Stage: n.Title(), Index: n.Index, Line: b.userLine(n.Line), EndLine: b.userLine(n.EndLine),
+		For: []Use{}, Tried: append([]Attempt{}, b.tried[n.Index]...), Placements: []Placement{}, Needs: []Need{}, Inputs: []Input{}}
+	if n.Base != nil {
+		s.Needs = append(s.Needs, Need{ID: n.Base.ID, Via: "from", Line: s.Line})
+	}
+	add := func(in Input) {
+		if !slices.Contains(s.Inputs, in) {
+			s.Inputs = append(s.Inputs, in)
+		}
+	}
+	if n.Image != "" && n.Image != "scratch" {
+		add(p.imageInput(n.Image))
+	}
+	if n.Context != "" {
+		p.contextNeed(b, s, n.Context, s.Line, add)
+	}
+	for _, d := range n.Deps {
+		line := b.userLine(d.Line)
+		switch {
+		case d.Node != nil:
+			need := Need{ID: d.Node.ID, Via: d.Via, Line: line}
+			if !slices.ContainsFunc(s.Needs, func(x Need) bool { return x.ID == need.ID && x.Via == need.Via }) {
+				s.Needs = append(s.Needs, need)
+			}
+		case d.Image != "":
+			add(p.imageInput(d.Image))
+		default:
+			p.contextNeed(b, s, d.Context, line, add)
+		}
+	}
+	if n.UsesContext {
+		add(Input{Kind: "context", Ref: b.values.Context})
+	}
+	for _, u := range n.URLs {
+		add(Input{Kind: "url", Ref: u})
+	}
+	return s
+}
+
+// contextNeed records a named context: an edge to a linked target's result, or an input.
+func (p *planner) contextNeed(b *build, s *Stage, name string, line int, add func(Input)) {
+	if link, ok := b.links[name]; ok {
+		for _, pb := range p.plan.Builds {
+			if pb.Target == link.Target && pb.Platform.String() == link.Platform && pb.Result != "" {
+				s.Needs = append(s.Needs, Need{ID: pb.Result, Via: "context", Line: line})
+			}
+		}
+		return
+	}
+	add(Input{Kind: "context", Ref: b.values.Contexts[name]})
+}
+
+func (p *planner) imageInput(ref string) Input {
+	in := Input{Kind: "image", Ref: ref}
+	if img, ok := p.facts.Images[ref]; ok {
+		in.Digest = img.Digest
+	}
+	return in
+}

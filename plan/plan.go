@@ -1,0 +1,241 @@
+package plan
+
+import (
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// Version of the plan's JSON form. Additive changes keep it.
+const Version = 1
+
+// Plan says what runs where and why. Its JSON form is a public format: all keys are always there, in this order.
+type Plan struct {
+	Version     int          `json:"version"`
+	Targets     []Target     `json:"targets"`     // in the order of the build file
+	Dockerfiles []Dockerfile `json:"dockerfiles"` // in the order of first use
+	Facts       FactsUsed    `json:"facts"`
+	Stages      []Stage      `json:"stages"` // needs before users
+	Counts      Counts       `json:"counts"`
+	Diagnostics diag.List    `json:"diagnostics"`
+
+	// Builds is what the executor solves: one entry a target and platform. It holds values (arguments, folders) that
+	// the public form leaves out.
+	Builds []Build `json:"-"`
+}
+
+// Target is a requested target, or one that a requested target links to.
+type Target struct {
+	Name      string          `json:"name"`
+	Platforms []string        `json:"platforms"`
+	Strategy  schema.Strategy `json:"strategy"`
+	Optional  []string        `json:"optional"`
+	Tags      []string        `json:"tags"`
+	Outputs   []Output        `json:"outputs"`
+
+	// Requested is false for a target that is only linked to by another one; its outputs are not written.
+	Requested bool `json:"-"`
+	// Declared is how many platforms the build file gives the target. Several make one folder a platform, even when
+	// this run builds one of them.
+	Declared int `json:"-"`
+	// Range is the header of the target in the build file.
+	Range diag.Range `json:"-"`
+}
+
+// Output is one place for results.
+type Output struct {
+	Type     schema.OutputType `json:"type"`
+	Dest     string            `json:"dest"`
+	Platform string            `json:"platform,omitempty"`
+
+	Push  bool              `json:"-"`
+	Attrs map[string]string `json:"-"`
+}
+
+// Dockerfile is a file that the plan builds from.
+type Dockerfile struct {
+	ID     string `json:"id"` // d1, d2, ...
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+	// Rewritten is the text used in place of the file, nil if the file is used as it is.
+	Rewritten *string `json:"rewritten"`
+
+	// Text is the user's own text.
+	Text string `json:"-"`
+	// Lines maps each line of Rewritten (index 0 is line 1) to the line of Text it stands for.
+	Lines []int `json:"-"`
+	// Frontend is empty if the text can be converted in the client, else the reason for the server's frontend.
+	Frontend string `json:"-"`
+}
+
+// FactsUsed are the facts about the world that the plan stands on.
+type FactsUsed struct {
+	Nodes     []Node   `json:"nodes"`
+	Emulators []string `json:"emulators"` // platforms that run under emulation on the hub node
+	Images    []Image  `json:"images"`
+}
+
+// Node is a BuildKit worker.
+type Node struct {
+	Name      string   `json:"name"`
+	Native    string   `json:"native"`    // BUILDPLATFORM of the node
+	Platforms []string `json:"platforms"` // everything it lists, native ones first
+	Assumed   bool     `json:"assumed"`   // nobody was asked; linux and this machine's architecture
+}
+
+// Image is what is known of a base image.
+type Image struct {
+	Ref       string   `json:"ref"`
+	Digest    string   `json:"digest,omitempty"`
+	Platforms []string `json:"platforms,omitempty"`
+
+	// Env and OnBuild come from the image's configuration, for the build platform; nil if unknown.
+	Env     []string `json:"-"`
+	OnBuild []string `json:"-"`
+	// Err says why nothing else is known.
+	Err string `json:"-"`
+}
+
+// Kind says how a stage runs; see the package documentation.
+type Kind string
+
+// The kinds of stages.
+const (
+	Shared    Kind = "shared"    // natively, once for all platforms
+	Cross     Kind = "cross"     // natively, once a platform
+	Native    Kind = "native"    // on a node that executes the platform itself
+	Emulated  Kind = "emulated"  // under QEMU
+	Assembled Kind = "assembled" // nothing runs: files and metadata only
+	Opaque    Kind = "opaque"    // not analysable
+)
+
+// Evidence says why a rewrite is believed to be sound.
+type Evidence string
+
+// The grades of evidence.
+const (
+	Proven  Evidence = "proven"
+	Checked Evidence = "checked"
+	Vouched Evidence = "vouched"
+)
+
+// Stage is one stage on one platform: the unit of scheduling, caching, failure and output.
+type Stage struct {
+	ID         string      `json:"id"`
+	Dockerfile string      `json:"dockerfile"`
+	Stage      string      `json:"stage"`
+	Index      int         `json:"index"`
+	Line       int         `json:"line"` // of the FROM, in the user's file
+	For        []Use       `json:"for"`  // who uses this instance
+	Kind       Kind        `json:"kind"`
+	Code       string      `json:"code"`   // stable identifier of the reason
+	Reason     string      `json:"reason"` // one sentence
+	Evidence   *Evidence   `json:"evidence"`
+	Tried      []Attempt   `json:"tried"`
+	Placements []Placement `json:"placements"`
+	Needs      []Need      `json:"needs"`
+	Inputs     []Input     `json:"inputs"`
+	ForksAt    *Fork       `json:"forks_at"`
+
+	// EndLine is the last line of the stage in the user's file.
+	EndLine int `json:"-"`
+}
+
+// Use is one user of a stage instance.
+type Use struct {
+	Target   string `json:"target"`
+	Platform string `json:"platform"`
+}
+
+// Attempt is a strategy that was considered and not taken.
+type Attempt struct {
+	Strategy schema.Strategy `json:"strategy"`
+	Code     string          `json:"code"`
+	Reason   string          `json:"reason"`
+	At       string          `json:"at"` // Dockerfile:12
+}
+
+// Placement is a node that runs the stage, and the platform it runs it as.
+type Placement struct {
+	Node     string `json:"node"`
+	Platform string `json:"platform"`
+}
+
+// Need is an edge of the graph.
+type Need struct {
+	ID   string `json:"id"`
+	Via  string `json:"via"`  // from, copy, mount, context or order
+	Line int    `json:"line"` // in the user's file
+}
+
+// Input is something that enters the graph from outside.
+type Input struct {
+	Kind   string `json:"kind"` // image, context, url or git
+	Ref    string `json:"ref"`
+	Digest string `json:"digest,omitempty"`
+}
+
+// Fork is the first step of a stage that differs between platforms, and what makes it differ.
+type Fork struct {
+	Line int    `json:"line"`
+	By   string `json:"by"`
+}
+
+// Counts sums the stages up by kind.
+type Counts struct {
+	Stages    int `json:"stages"`
+	Shared    int `json:"shared"`
+	Cross     int `json:"cross"`
+	Native    int `json:"native"`
+	Emulated  int `json:"emulated"`
+	Assembled int `json:"assembled"`
+	Opaque    int `json:"opaque"`
+}
+
+// Build is one target on one platform: what one solve produces.
+type Build struct {
+	Target   string
+	Platform schema.Platform
+	// Dockerfile is an id in Plan.Dockerfiles. Values are the build file's, for this platform.
+	Dockerfile string
+	Values     *schema.Build
+	// Requested is false if only other targets use the result.
+	Requested bool
+	// Stages are the ids of every stage instance that the build uses, in the order of the Dockerfile's stages; ByIndex
+	// finds one by the stage's index in the Dockerfile.
+	Stages  []string
+	ByIndex map[int]string
+	// Result is the id of the stage whose files the target is; empty if opaque.
+	Result string
+	// Links are the targets that named contexts refer to, by context name.
+	Links map[string]Use
+}
+
+// Stage returns the stage instance of that id, or nil.
+func (p *Plan) Stage(id string) *Stage {
+	for i := range p.Stages {
+		if p.Stages[i].ID == id {
+			return &p.Stages[i]
+		}
+	}
+	return nil
+}
+
+// Dockerfile returns the file of that id, or nil.
+func (p *Plan) Dockerfile(id string) *Dockerfile {
+	for i := range p.Dockerfiles {
+		if p.Dockerfiles[i].ID == id {
+			return &p.Dockerfiles[i]
+		}
+	}
+	return nil
+}
+
+// Target returns the target of that name, or nil.
+func (p *Plan) Target(name string) *Target {
+	for i := range p.Targets {
+		if p.Targets[i].Name == name {
+			return &p.Targets[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package schema
+
+// BlockType is a block that a build file may hold at its top level.
+type BlockType struct {
+	Name       string
+	Labels     []string // what each label means
+	Doc        string
+	Attributes []Attribute
+	Since      string
+}
+
+// Attribute is one attribute of a block. The decoder, --set, the reference page and completion read this table and
+// nothing else, so an attribute that is not here does not exist.
+type Attribute struct {
+	Name    string
+	Type    ValueType
+	Default string // as it would be written; empty means unset
+	Merge   MergeRule
+	// SetKey is the key in --set TARGET.KEY=VALUE; empty means that --set cannot change it. SubKey says that the key
+	// needs a second part (args.NAME).
+	SetKey string
+	SubKey bool
+	// PathBase says what a relative path is relative to.
+	PathBase PathBase
+	// Platform says whether the expression may use the platform object.
+	Platform bool
+	Doc      string
+	Since    string
+}
+
+// ValueType is the type of an attribute's value, in the language's own words.
+type ValueType string
+
+// The value types.
+const (
+	TypeString     ValueType = "string"
+	TypeBool       ValueType = "bool"
+	TypeStringList ValueType = "list(string)"
+	TypeStringMap  ValueType = "map(string)"
+	TypeOutputList ValueType = "list(output)" // each a CSV string or an object
+	TypeAny        ValueType = "any"
+)
+
+// MergeRule says how a value combines with that of a parent or of an earlier block of the same name.
+type MergeRule string
+
+// The merge rules.
+const (
+	MergeReplace MergeRule = "replace" // the later value wins; an empty list counts as a value
+	MergeAppend  MergeRule = "append"  // later elements follow earlier ones
+	MergeKeys    MergeRule = "keys"    // per key, the later wins
+	MergeNone    MergeRule = "none"    // never inherited
+)
+
+// PathBase says what a relative path in an attribute is relative to.
+type PathBase string
+
+// The path bases. On the command line and in --set every path is relative to the working directory.
+const (
+	PathNone    PathBase = ""
+	PathFile    PathBase = "build file" // the file in which the expression stands
+	PathContext PathBase = "context"    // the target's context
+)
+
+// Language is the table of blocks and attributes of xbuild.hcl.
+var Language = []BlockType{
+	{Name: "variable", Labels: []string{"name"}, Since: "0.1",
+		Doc: "An input: --var NAME=VALUE, else the environment variable of that name, else the default.",
+		Attributes: []Attribute{
+			{Name: "default", Type: TypeAny, Doc: "Value used when nothing overrides it. Without one the variable is the empty string."},
+			{Name: "description", Type: TypeString, Doc: "Shown to users."},
+		}},
+	{Name: "platforms", Labels: []string{"name"}, Since: "0.1",
+		Doc: "A named set of platforms; platforms.NAME is a list of strings.",
+		Attributes: []Attribute{
+			{Name: "list", Type: TypeStringList, Doc: "The platforms, os/arch or os/arch/variant."},
+			{Name: "description", Type: TypeString, Doc: "Shown to users."},
+		}},
+	{Name: "group", Labels: []string{"name"}, Since: "0.1",
+		Doc: "A name for several targets. The group \"default\" is built when no target is named.",
+		Attributes: []Attribute{
+			{Name: "targets", Type: TypeStringList, Doc: "Targets or groups."},
+			{Name: "description", Type: TypeString, Doc: "Shown to users."},
+		}},
+	{Name: "target", Labels: []string{"name"}, Since: "0.1",
+		Doc: "Something to build: one stage of a Dockerfile, on one or more platforms.",
+		Attributes: []Attribute{
+			{Name: "inherits", Type: TypeStringList, Merge: MergeNone, Doc: "Targets whose values this one starts from, later ones over earlier ones."},
+			{Name: "description", Type: TypeString, Merge: MergeNone, Doc: "Shown to users."},
+			{Name: "context", Type: TypeString, Default: `"."`, Merge: MergeReplace, SetKey: "context", PathBase: PathFile, Platform: true,
+				Doc: "Folder that COPY and ADD read, or a git or http URL."},
+			{Name: "contexts", Type: TypeStringMap, Merge: MergeKeys, SetKey: "contexts", SubKey: true, PathBase: PathFile, Platform: true,
+				Doc: "Named contexts: a folder, target:NAME, docker-image://REF or a URL. They replace the stage or image of that name."},
+			{Name: "dockerfile", Type: TypeString, Default: `"Dockerfile"`, Merge: MergeReplace, SetKey: "dockerfile", PathBase: PathContext, Platform: true,
+				Doc: "The Dockerfile."},
+			{Name: "dockerfile-inline", Type: TypeString, Merge: MergeReplace, Platform: true,
+				Doc: "Text of a Dockerfile, in place of a file."},
+			{Name: "target", Type: TypeString, Merge: MergeReplace, SetKey: "target", Platform: true,
+				Doc: "Stage of the Dockerfile; the last one if unset."},
+			{Name: "args", Type: TypeStringMap, Merge: MergeKeys, SetKey: "args", SubKey: true, Platform: true,
+				Doc: "Values for the Dockerfile's ARG instructions; null leaves one out."},
+			{Name: "labels", Type: TypeStringMap, Merge: MergeKeys, SetKey: "labels", SubKey: true, Platform: true,
+				Doc: "Image labels."},
+			{Name: "tags", Type: TypeStringList, Merge: MergeReplace, SetKey: "tags", Platform: true,
+				Doc: "Image names to push or store under."},
+			{Name: "platforms", Type: TypeStringList, Merge: MergeReplace, SetKey: "platforms",
+				Doc: "Platforms to build for; the node's own if unset."},
+			{Name: "output", Type: TypeOutputList, Merge: MergeReplace, SetKey: "output", PathBase: PathFile, Platform: true,
+				Doc: "Where the result goes: a folder, or type=local|image|registry|cacheonly with its options. Several platforms get a folder each below dest."},
+			{Name: "strategy", Type: TypeString, Default: `"auto"`, Merge: MergeReplace, SetKey: "strategy", Platform: true,
+				Doc: "How foreign platforms are reached: as-written, emulate, cross or auto."},
+			{Name: "no-cache", Type: TypeBool, Default: "false", Merge: MergeReplace, SetKey: "no-cache", Platform: true,
+				Doc: "Run every step, cached or not."},
+		}},
+}
+
+// Block returns the block type of that name, or nil.
+func Block(name string) *BlockType {
+	for i := range Language {
+		if Language[i].Name == name {
+			return &Language[i]
+		}
+	}
+	return nil
+}
+
+// Attribute returns the attribute of that name, or nil.
+func (b *BlockType) Attribute(name string) *Attribute {
+	for i := range b.Attributes {
+		if b.Attributes[i].Name == name {
+			return &b.Attributes[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tonistiigi/go-csvvalue"
+)
+
+// OutputType is the kind of place a result goes to.
+type OutputType string
+
+// The output types that work.
+const (
+	OutputLocal     OutputType = "local"     // files in a folder
+	OutputImage     OutputType = "image"     // an image, pushed to its registry if Push is set
+	OutputCacheOnly OutputType = "cacheonly" // build, keep nothing but the cache
+)
+
+// OutputTypes lists the accepted types; "registry" is short for an image with push=true.
+var OutputTypes = []string{"local", "image", "registry", "cacheonly"}
+
+// Output is one place for the result of a target.
+type Output struct {
+	Type OutputType
+	// Dest is the absolute folder of a local output.
+	Dest string
+	// Push sends an image to its registry.
+	Push bool
+	// Attrs are the other exporter attributes, passed to BuildKit as they are.
+	Attrs map[string]string
+}
+
+// ParseOutput reads the CSV form: "bin", "type=local,dest=bin", "type=image,push=true". Dest stays as written.
+func ParseOutput(s string) (Output, error) {
+	fields, err := csvvalue.Fields(s, nil)
+	if err != nil {
+		return Output{}, fmt.Errorf("output %q is not a comma-separated list: %v", s, err)
+	}
+	if len(fields) == 1 && fields[0] == s && !strings.HasPrefix(s, "type=") {
+		if s == "" || s == "-" {
+			return Output{}, fmt.Errorf("output %q is not a folder", s)
+		}
+		return Output{Type: OutputLocal, Dest: s}, nil
+	}
+	m := map[string]string{}
+	for _, f := range fields {
+		k, v, ok := strings.Cut(f, "=")
+		if !ok {
+			return Output{}, fmt.Errorf("output %q: %q is not key=value", s, f)
+		}
+		m[strings.ToLower(strings.TrimSpace(k))] = v
+	}
+	return NewOutput(m)
+}
+
+// NewOutput reads the object form: { type = "local", dest = "bin" }. It takes m over.
+func NewOutput(m map[string]string) (Output, error) {
+	o := Output{Type: OutputType(m["type"]), Dest: m["dest"], Attrs: m}
+	delete(m, "type")
+	delete(m, "dest")
+	if o.Type == "registry" {
+		o.Type, o.Push = OutputImage, true
+	}
+	if v, ok := m["push"]; ok {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return Output{}, fmt.Errorf("output: push=%q is neither true nor false", v)
+		}
+		o.Push = b
+		delete(m, "push")
+	}
+	switch {
+	case o.Type == "":
+		return Output{}, fmt.Errorf("output has no type: want one of %s", strings.Join(OutputTypes, ", "))
+	case !slices.Contains(OutputTypes, string(o.Type)):
+		return Output{}, fmt.Errorf("output type %q is not supported: want one of %s", o.Type, strings.Join(OutputTypes, ", "))
+	case o.Type == OutputLocal && o.Dest == "":
+		return Output{}, fmt.Errorf("a local output needs dest, the folder to write to")
+	case o.Type != OutputLocal && o.Dest != "":
+		return Output{}, fmt.Errorf("output type %q takes no dest", o.Type)
+	}
+	if len(m) == 0 {
+		o.Attrs = nil
+	}
+	return o, nil
+}
