@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
@@ -68,9 +69,7 @@ func (p *planner) graphStages(b *build, pb *Build) {
 			}
 			in.stage = p.newStage(b, n)
 			if other != nil {
-				if line, by, ok := n.Fork(other.Nodes[i]); ok {
-					in.stage.ForksAt = &Fork{Line: b.userLine(line), By: by}
-				}
+				in.stage.ForksAt = b.fork(n.Fork(other.Nodes[i]))
 			}
 			p.instances[n.ID] = in
 		}
@@ -82,6 +81,21 @@ func (p *planner) graphStages(b *build, pb *Build) {
 		pb.ByIndex[i] = n.ID
 	}
 	pb.Result = b.graph.Result.ID
+}
+
+// fork words a fork with the user's own lines.
+func (b *build) fork(f *dockerfile.Fork) *Fork {
+	if f == nil {
+		return nil
+	}
+	by := f.By
+	if f.Declared > 0 {
+		by = fmt.Sprintf("%s, declared in line %d", f.By, b.userLine(f.Declared))
+		if b.lines != nil && f.Declared < f.Line && b.userLine(f.Declared) == b.userLine(f.Line) {
+			by = f.By + ", which the compiler is given"
+		}
+	}
+	return &Fork{Line: b.userLine(f.Line), By: by}
 }
 
 // userLine maps a line of the file as it is built to the user's own.

@@ -76,7 +76,14 @@ func (grp *Group) judge(in CrossInput) {
 		}
 		a := analyse(grp, g, in)
 		grp.compiles = grp.compiles || a.compiles
-		for _, p := range slices.Concat(a.place(grp, g, in), a.problems, a.users(grp, g)) {
+		problems := slices.Concat(a.place(grp, g, in), a.problems)
+		switch {
+		case slices.ContainsFunc(problems, func(p Problem) bool { return p.Code == "final-run" }):
+			problems = problems[:1] // what the final stage runs is its own business
+		case len(problems) == 0:
+			problems = a.users(grp, g) // what a refused go build writes is not known, so its users are not judged
+		}
+		for _, p := range problems {
 			if !slices.ContainsFunc(grp.Problems, func(q Problem) bool { return q.Code == p.Code && q.Line == p.Line }) {
 				grp.Problems = append(grp.Problems, p)
 			}
@@ -101,7 +108,7 @@ func (a *analysis) place(grp *Group, g *Graph, in CrossInput) []Problem {
 		out = append(out, Problem{Code: "buildplatform-changed", Line: root.Line, Stage: root.Title(),
 			Reason: fmt.Sprintf("BUILDPLATFORM is set to %s by an argument", g.BuildPlatform)})
 	}
-	if root.Stage.Platform != "" {
+	if root.Stage.Platform != "" && root != g.Result.Root() {
 		out = append(out, Problem{Code: "platform-fixed", Line: root.Line, Stage: root.Title(),
 			Reason: fmt.Sprintf("the stage has --platform=%s already", root.Stage.Platform)})
 	}
@@ -129,7 +136,7 @@ func (a *analysis) place(grp *Group, g *Graph, in CrossInput) []Problem {
 				line = n.Runs[0].Line
 			}
 		}
-		out = append(out, Problem{Code: "final-run", Line: line, Stage: g.Result.Title(), Reason: "RUN in the final stage"})
+		return []Problem{{Code: "final-run", Line: line, Stage: g.Result.Title(), Reason: "RUN in the final stage"}}
 	}
 	return out
 }

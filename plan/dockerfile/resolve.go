@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -335,40 +336,41 @@ func (n *Node) Root() *Node {
 	return n
 }
 
-// Fork compares the stage with the same stage under another target platform and returns the line of the first step that
-// differs, and what makes it differ. ok is false if no step of the stage itself is where they part.
-func (n *Node) Fork(other *Node) (line int, by string, ok bool) {
+// Fork is the first step of a stage that differs under another target platform.
+type Fork struct {
+	Line int
+	// By is what makes it differ: a variable, "COPY --from=NAME", or "values of the build file".
+	By string
+	// Declared is the line that set the variable, 0 if By is no variable of the file.
+	Declared int
+}
+
+// Fork compares the stage with the same stage under another target platform. It is nil if no step of the stage itself is
+// where they part.
+func (n *Node) Fork(other *Node) *Fork {
 	if len(n.Steps) == 0 || len(other.Steps) == 0 || n.Steps[0].Key != other.Steps[0].Key {
-		return 0, "", false
+		return nil
 	}
 	for i := 1; i < len(n.Steps) && i < len(other.Steps); i++ {
-		a, b := n.Steps[i], other.Steps[i]
-		if a.Key == b.Key {
-			continue
+		if a, b := n.Steps[i], other.Steps[i]; a.Key != b.Key {
+			return a.differs(b)
 		}
-		for name, key := range a.deps {
-			if b.deps[name] != key {
-				return a.Line, name, true
-			}
-		}
-		var names []string
-		for k, v := range a.env {
-			if b.env[k] != v {
-				names = append(names, k)
-			}
-		}
-		slices.SortFunc(names, func(x, y string) int {
-			if d := a.origin[x] - a.origin[y]; d != 0 {
-				return d
-			}
-			return strings.Compare(x, y)
-		})
-		for _, k := range names {
-			if l := a.origin[k]; l > 0 {
-				return a.Line, fmt.Sprintf("%s, declared in line %d", k, l), true
-			}
-		}
-		return a.Line, "values of the build file", true
 	}
-	return 0, "", false
+	return nil
+}
+
+func (a Step) differs(b Step) *Fork {
+	for _, name := range slices.Sorted(maps.Keys(a.deps)) {
+		if b.deps[name] != a.deps[name] {
+			return &Fork{Line: a.Line, By: name}
+		}
+	}
+	// The variable that was set first is the cause; the others usually follow from it.
+	f := &Fork{Line: a.Line, By: "values of the build file"}
+	for _, k := range slices.Sorted(maps.Keys(a.env)) {
+		if l := a.origin[k]; b.env[k] != a.env[k] && l > 0 && (f.Declared == 0 || l < f.Declared) {
+			f.By, f.Declared = k, l
+		}
+	}
+	return f
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -32,7 +33,7 @@ func (w *walker) start() {
 		n.meta = append(n.meta, b.meta...)
 		w.key = b.FS
 	case n.Context != "":
-		w.key = hash("context", n.Context, w.env.Contexts[n.Context], n.Platform.String())
+		w.key = w.contextKey(n.Context, n.Platform)
 	case n.Image == "scratch":
 		w.key = hash("scratch")
 		n.envKnown = true
@@ -47,6 +48,15 @@ func (w *walker) start() {
 		}
 	}
 	n.Steps = append(n.Steps, Step{Line: n.Line, Key: w.key})
+}
+
+// contextKey is the key of a named context. A folder is the same for every platform, an image or linked target is not.
+func (w *walker) contextKey(name string, p schema.Platform) string {
+	value := w.env.Contexts[name]
+	if path.IsAbs(value) {
+		return hash("folder", value)
+	}
+	return hash("context", name, value, p.String())
 }
 
 func (w *walker) image(ref string) *ImageConfig {
@@ -248,7 +258,7 @@ func (w *walker) dep(via, from string, paths []string, line int) (*Dep, string, 
 	case w.named(image):
 		d.Context = contextKey(image)
 		w.n.Deps = append(w.n.Deps, d)
-		return &d, hash("context", d.Context, w.env.Contexts[d.Context], w.env.Target.String()), nil
+		return &d, w.contextKey(d.Context, w.env.Target), nil
 	}
 	// BuildKit resolves an image that only files are taken from for the target platform.
 	d.Image = image

@@ -1,0 +1,145 @@
+// Package cli is the command line: the only place where the front end, the planner and the executor meet.
+//
+// In: arguments, environment and files. Out: results on stdout, everything else on stderr, and an exit code. Promised:
+// bad input changes nothing on disk and gives exit code 2; see the Exit constants. One subcommand a file; view_*.go
+// render. Start with [Main].
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xbuild/xbuild/exec/buildkit"
+	"github.com/xbuild/xbuild/exec/embedded"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// Version of the program; release builds set it with -ldflags -X.
+var Version = "0.1.0-dev"
+
+// The exit codes.
+const (
+	ExitOK          = 0
+	ExitFailed      = 1   // a build failed
+	ExitUsage       = 2   // the command line or a build file is wrong
+	ExitUnreachable = 4   // no BuildKit could be reached
+	ExitInterrupted = 130 // Ctrl-C
+)
+
+// app is the world of one command.
+type app struct {
+	out, err io.Writer
+	getenv   func(string) string
+	// errIsTerminal says that a person watches stderr.
+	errIsTerminal bool
+}
+
+// exitError ends the command with a code. A message is printed unless it is empty.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+func (e *exitError) Unwrap() error { return e.err }
+
+// Main runs one command and returns its exit code.
+func Main(args []string) int {
+	if len(args) > 0 && args[0] == embedded.Command {
+		return embedded.Main(args[1:])
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	a := &app{out: os.Stdout, err: os.Stderr, getenv: os.Getenv, errIsTerminal: isTerminal(os.Stderr)}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	return a.exit(err)
+}
+
+// exit prints an error, once, and gives its exit code.
+func (a *app) exit(err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	code := ExitUsage // what cobra itself refuses is a wrong command line
+	var e *exitError
+	if errors.As(err, &e) {
+		code = e.code
+	}
+	var unreachable *buildkit.Unreachable
+	if errors.As(err, &unreachable) {
+		code = ExitUnreachable
+	}
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintf(a.err, "xbuild: %s\n", msg)
+	}
+	return code
+}
+
+// interruptible gives a context that the first interrupt cancels; a second one ends the process at once.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-ch; !ok {
+			return
+		}
+		cancel()
+		if _, ok := <-ch; ok {
+			os.Exit(ExitInterrupted)
+		}
+	}()
+	return ctx, func() { signal.Stop(ch); close(ch); cancel() }
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "xbuild",
+		Short:         "Build the targets of an xbuild.hcl for many platforms",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       Version,
+	}
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &exitError{ExitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
+	})
+	root.AddCommand(a.runCommand(), a.planCommand(), a.daemonCommand(), a.versionCommand())
+	return root
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run:   func(*cobra.Command, []string) { fmt.Fprintln(a.out, "xbuild "+Version) },
+	}
+}
+
+// report prints diagnostics with their sources on stderr and returns an error if any of them is one.
+func (a *app) report(l diag.List, src diag.Sources) error {
+	if len(l) == 0 {
+		return nil
+	}
+	fmt.Fprint(a.err, diag.Text(l, src))
+	if l.HasErrors() {
+		return &exitError{code: ExitUsage}
+	}
+	return nil
+}

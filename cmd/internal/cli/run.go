@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/progress"
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// runFlags are the flags of run beside those that say what to build.
+type runFlags struct {
+	progress  string
+	noCache   bool
+	keepGoing bool
+	jobs      int
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var in inputFlags
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run [TARGET...]",
+		Short: "Build targets",
+		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds.\n\n" +
+			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".",
+		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), &in, &f, args) },
+	}
+	in.register(c)
+	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
+	c.Flags().BoolVar(&f.noCache, "no-cache", false, "run every step, cached or not")
+	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
+	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
+	return c
+}
+
+func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []string) error {
+	if f.jobs < 0 {
+		return &exitError{ExitUsage, fmt.Errorf("-j %d: want a positive number", f.jobs)}
+	}
+	if !validMode(f.progress) {
+		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
+	}
+	cfg, err := a.load(in)
+	if err != nil {
+		return err
+	}
+	req, err := in.request(args)
+	if err != nil {
+		return err
+	}
+	b, err := a.connect(ctx)
+	if err != nil {
+		return a.orInterrupted(ctx, err)
+	}
+	defer b.Close()
+	p, err := a.makePlan(ctx, cfg, req, b)
+	if err != nil {
+		return a.orInterrupted(ctx, err)
+	}
+	display, err := progress.New(progress.Mode(f.progress), a.err, p, a.progressOptions())
+	if err != nil {
+		return &exitError{ExitUsage, err}
+	}
+	r := exec.Start(ctx, p, b, exec.Options{NoCache: f.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
+	for e := range r.Events() {
+		display.Event(e)
+	}
+	rep := r.Wait()
+	display.Close(rep)
+	return a.finish(rep, p, cfg.Sources)
+}
+
+func validMode(m string) bool {
+	for _, x := range progress.Modes() {
+		if x == m {
+			return true
+		}
+	}
+	return false
+}
+
+// orInterrupted tells an interrupt from the error that it caused.
+func (a *app) orInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &exitError{ExitInterrupted, errors.New("interrupted; nothing was written")}
+	}
+	return err
+}
+
+// finish prints the failures or the results of a run.
+func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
+	if rep.Interrupted {
+		return &exitError{ExitInterrupted, errors.New("interrupted; nothing was written")}
+	}
+	if rep.Err != nil {
+		for _, f := range rep.Failures {
+			fmt.Fprint(a.err, failureText(f, p, src))
+		}
+		return &exitError{code: ExitFailed}
+	}
+	fmt.Fprint(a.err, pathsText(rep))
+	fmt.Fprint(a.out, resultsText(rep, p))
+	return nil
+}

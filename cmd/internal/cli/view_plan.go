@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/xbuild/xbuild/plan"
+)
+
+// kindColor gives each kind its ANSI colour: green runs once, cyan natively, yellow slowly.
+var kindColor = map[plan.Kind]string{plan.Shared: "32", plan.Cross: "36", plan.Native: "34", plan.Emulated: "33", plan.Assembled: "2", plan.Opaque: "35"}
+
+func paint(on bool, code, s string) string {
+	if !on || code == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// planText renders a plan for people, at most 80 columns wide where names allow it.
+func planText(p *plan.Plan, color bool) string {
+	var b strings.Builder
+	for _, d := range p.Dockerfiles {
+		var names []string
+		for _, t := range p.Targets {
+			if usesDockerfile(p, t.Name, d.ID) {
+				names = append(names, fmt.Sprintf("%s (%s)", t.Name, t.Strategy))
+			}
+		}
+		fmt.Fprintf(&b, "%s for %s\n", d.Path, strings.Join(names, ", "))
+		rows := stageRows(p, d.ID)
+		width := 0
+		for _, r := range rows {
+			width = max(width, len(r.stage))
+		}
+		for _, r := range rows {
+			writeRow(&b, r, min(width, 24), color)
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString(nodeText(p))
+	b.WriteString(countsText(p))
+	for _, d := range p.Dockerfiles {
+		if d.Rewritten != nil {
+			fmt.Fprintf(&b, "%s is adapted for this run; --diff shows how\n", d.Path)
+		}
+	}
+	return b.String()
+}
+
+func usesDockerfile(p *plan.Plan, target, id string) bool {
+	return slices.ContainsFunc(p.Builds, func(b plan.Build) bool { return b.Target == target && b.Dockerfile == id })
+}
+
+// row is the instances of one stage that have the same kind and reason.
+type row struct {
+	kind          plan.Kind
+	stage, reason string
+	platforms     []string
+	fork          *plan.Fork
+	tried         []plan.Attempt
+}
+
+// stageRows collects the rows of one Dockerfile in stage order.
+func stageRows(p *plan.Plan, id string) []row {
+	var rows []row
+	var order []int
+	for _, s := range p.Stages {
+		if s.Dockerfile != id {
+			continue
+		}
+		var ps []string
+		for _, u := range s.For {
+			if !slices.Contains(ps, u.Platform) {
+				ps = append(ps, u.Platform)
+			}
+		}
+		i := slices.IndexFunc(rows, func(r row) bool {
+			return r.stage == s.Stage && r.kind == s.Kind && r.reason == s.Reason && s.Kind != plan.Shared
+		})
+		if i < 0 {
+			rows = append(rows, row{kind: s.Kind, stage: s.Stage, reason: s.Reason, fork: s.ForksAt, tried: s.Tried})
+			order = append(order, s.Index)
+			i = len(rows) - 1
+		}
+		for _, pl := range ps {
+			if !slices.Contains(rows[i].platforms, pl) {
+				rows[i].platforms = append(rows[i].platforms, pl)
+			}
+		}
+	}
+	idx := make([]int, len(rows))
+	for i := range idx {
+		idx[i] = i
+	}
+	slices.SortStableFunc(idx, func(a, b int) int { return order[a] - order[b] })
+	out := make([]row, len(rows))
+	for i, j := range idx {
+		out[i] = rows[j]
+	}
+	return out
+}
+
+const indent = "             " // below the stage's name
+
+func writeRow(b *strings.Builder, r row, width int, color bool) {
+	kind := paint(color, kindColor[r.kind], fmt.Sprintf("%-9s", r.kind))
+	platforms := strings.Join(r.platforms, ", ")
+	if r.kind == plan.Shared && len(r.platforms) > 1 {
+		platforms = fmt.Sprintf("once for %d platforms", len(r.platforms))
+	}
+	for i, line := range wrap(platforms, 80-len(indent)-width-2) {
+		if i == 0 {
+			fmt.Fprintf(b, "  %s  %-*s  %s\n", kind, width, r.stage, line)
+			continue
+		}
+		fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", line)
+	}
+	note := r.reason
+	if r.fork != nil {
+		note += fmt.Sprintf("; forks at line %d by %s", r.fork.Line, r.fork.By)
+	}
+	if r.kind == plan.Assembled {
+		return
+	}
+	for _, line := range wrap(note, 80-len(indent)-width-2) {
+		fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
+	}
+	for _, a := range r.tried {
+		for _, line := range wrap(fmt.Sprintf("not %s: %s (%s)", a.Strategy, a.Reason, a.At), 80-len(indent)-width-2) {
+			fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
+		}
+	}
+}
+
+// wrap breaks s at blanks into lines of at most width characters.
+func wrap(s string, width int) []string {
+	var out []string
+	line := ""
+	for _, w := range strings.Fields(s) {
+		if line != "" && len(line)+1+len(w) > max(width, 20) {
+			out = append(out, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += w
+	}
+	return append(out, line)
+}
+
+func nodeText(p *plan.Plan) string {
+	n := p.Facts.Nodes[0]
+	switch {
+	case n.Assumed:
+		return fmt.Sprintf("node: none was asked; assumed to be %s\n", n.Native)
+	case len(p.Facts.Emulators) > 0:
+		return fmt.Sprintf("node: %s, %s, emulates %s\n", n.Name, n.Native, strings.Join(short(p.Facts.Emulators, 4), ", "))
+	}
+	return fmt.Sprintf("node: %s, %s, no emulators\n", n.Name, n.Native)
+}
+
+func short(s []string, n int) []string {
+	if len(s) <= n {
+		return s
+	}
+	return append(slices.Clone(s[:n]), fmt.Sprintf("%d more", len(s)-n))
+}
+
+// countsText is the plan in one line, and what the sharing saves.
+func countsText(p *plan.Plan) string {
+	c := p.Counts
+	parts := []string{fmt.Sprintf("%d stages", c.Stages)}
+	for _, k := range []struct {
+		n    int
+		name plan.Kind
+	}{{c.Shared, plan.Shared}, {c.Cross, plan.Cross}, {c.Native, plan.Native}, {c.Emulated, plan.Emulated}, {c.Assembled, plan.Assembled}, {c.Opaque, plan.Opaque}} {
+		if k.n > 0 || k.name == plan.Emulated {
+			parts = append(parts, fmt.Sprintf("%d %s", k.n, k.name))
+		}
+	}
+	s := strings.Join(parts, ", ")
+	for _, st := range p.Stages {
+		if st.Kind == plan.Shared && len(st.For) > 1 {
+			s += fmt.Sprintf("; %s runs once instead of %d times", st.Stage, len(st.For))
+			break
+		}
+	}
+	return s + "\n"
+}
+
+// planDiff renders what was changed in the Dockerfiles as a unified diff; empty if nothing was.
+func planDiff(p *plan.Plan) string {
+	var b strings.Builder
+	for _, d := range p.Dockerfiles {
+		if d.Rewritten != nil {
+			name := filepath.ToSlash(d.Path)
+			b.WriteString(udiff.Unified("a/"+name, "b/"+name, d.Text, *d.Rewritten))
+		}
+	}
+	return b.String()
+}

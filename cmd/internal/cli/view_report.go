@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/progress"
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// color reports whether w wants ANSI colours.
+func (a *app) color(w io.Writer) bool {
+	return isTerminal(w) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+}
+
+func (a *app) progressOptions() progress.Options {
+	opt := progress.DefaultOptions(a.err)
+	opt.Color = a.color(a.err)
+	opt.IsTerminal = opt.IsTerminal && a.getenv("CI") == ""
+	return opt
+}
+
+// failureText renders one cause: what failed, where, what it stopped, the end of its log, what to do.
+func failureText(f *exec.Failure, p *plan.Plan, src diag.Sources) string {
+	d := diag.Diagnostic{Severity: diag.Error, Code: string(f.Kind), Subject: f.At, Advice: f.Hint}
+	switch {
+	case f.Kind == exec.StepFailed:
+		d.Summary = fmt.Sprintf("%s failed with exit code %d", oneLine(f.Step), f.ExitCode)
+	case f.Step != "":
+		d.Summary, d.Detail = oneLine(f.Step)+" failed", f.Err.Error()
+	default:
+		d.Summary = f.Err.Error()
+	}
+	if s := p.Stage(f.Stage); s != nil && len(f.Uses) > 0 {
+		d.Detail = strings.TrimSpace(d.Detail + fmt.Sprintf("\nstage %s (%s); stops %s", s.Stage, s.Kind, usesText(f.Uses)))
+	} else if len(f.Uses) > 0 {
+		d.Detail = strings.TrimSpace(d.Detail + "\nstops " + usesText(f.Uses))
+	}
+	seen := map[string]bool{}
+	for _, u := range f.Uses {
+		if t := p.Target(u.Target); t != nil && !seen[u.Target] {
+			seen[u.Target] = true
+			d.Related = append(d.Related, diag.Related{Range: t.Range, Message: "target " + u.Target})
+		}
+	}
+	sources := diag.Sources{}
+	for k, v := range src {
+		sources[k] = v
+	}
+	if f.At != nil && f.Source != nil {
+		sources[f.At.Filename] = f.Source
+	}
+	text := diag.Text(diag.List{d}, sources)
+	if len(f.Log) > 0 {
+		text += "  log:\n    " + strings.Join(f.Log, "\n    ") + "\n"
+	}
+	return text
+}
+
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > 100 {
+		s = s[:97] + "..."
+	}
+	return s
+}
+
+// usesText groups uses by target: "binaries on linux/amd64, linux/arm64".
+func usesText(uses []plan.Use) string {
+	var names []string
+	by := map[string][]string{}
+	for _, u := range uses {
+		if by[u.Target] == nil {
+			names = append(names, u.Target)
+		}
+		by[u.Target] = append(by[u.Target], u.Platform)
+	}
+	for i, n := range names {
+		names[i] = n + " on " + strings.Join(by[n], ", ")
+	}
+	return strings.Join(names, "; ")
+}
+
+// pathsText says which way each Dockerfile took to BuildKit, if it was not the usual one for all.
+func pathsText(rep *exec.Report) string {
+	client, server := 0, map[string][]string{}
+	for _, b := range rep.Builds {
+		if b.Path == "client" {
+			client++
+			continue
+		}
+		server[b.Why] = append(server[b.Why], b.Target+" on "+b.Platform)
+	}
+	var s strings.Builder
+	if client > 0 {
+		fmt.Fprintf(&s, "%d of %d builds converted by xbuild itself\n", client, len(rep.Builds))
+	}
+	for why, builds := range server {
+		fmt.Fprintf(&s, "%s: by the daemon's frontend, since %s\n", strings.Join(builds, ", "), why)
+	}
+	return s.String()
+}
+
+// resultsText lists what was written, one line an output.
+func resultsText(rep *exec.Report, p *plan.Plan) string {
+	var b strings.Builder
+	for _, o := range rep.Outputs {
+		switch o.Type {
+		case string(schema.OutputLocal):
+			fmt.Fprintf(&b, "%s: %s in %s", o.Target, plural(o.Files, "file"), relative(o.Dest))
+			if o.Unchanged {
+				b.WriteString(" (unchanged)")
+			}
+			b.WriteByte('\n')
+		default:
+			fmt.Fprintf(&b, "%s: %s", o.Target, o.Dest)
+			if o.Digest != "" {
+				fmt.Fprintf(&b, "@%s", o.Digest)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// relative shortens a path below the working directory.
+func relative(path string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && len(rel) < len(path) {
+		return rel
+	}
+	return path
+}

@@ -1,0 +1,158 @@
+package dockerfile
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/xbuild/xbuild/schema"
+)
+
+// crossInput resolves a file for linux/amd64 and linux/arm64 on an amd64 node without facts about images.
+func crossInput(t *testing.T, text, stage string) (*File, CrossInput) {
+	t.Helper()
+	f, d := Parse("Dockerfile", []byte(text))
+	if d.HasErrors() {
+		t.Fatal(d)
+	}
+	build := schema.MustPlatform("linux/amd64")
+	in := CrossInput{Build: build, Foreign: func(p schema.Platform) bool { return !build.Executes(p) },
+		Offers: func(string) (bool, bool) { return false, false }}
+	for _, p := range []string{"linux/amd64", "linux/arm64"} {
+		g, d := f.Resolve(Env{Build: build, Target: schema.MustPlatform(p), Stage: stage, Context: "/ctx"})
+		if d.HasErrors() {
+			t.Fatal(d)
+		}
+		in.Graphs = append(in.Graphs, g)
+	}
+	return f, in
+}
+
+// TestRefusals: every Dockerfile of the corpus is refused with its own code, and its minimal sound twin is accepted.
+func TestRefusals(t *testing.T) {
+	files, err := filepath.Glob("testdata/cross/*.txtar")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d cases in testdata/cross, want at least 20 (%v)", len(files), err)
+	}
+	codes := map[string]bool{}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			part := map[string]string{}
+			for _, f := range ar.Files {
+				part[f.Name] = string(f.Data)
+			}
+			code, stage := strings.TrimSpace(part["code"]), strings.TrimSpace(part["target"])
+			codes[code] = true
+			_, in := crossInput(t, part["Dockerfile"], stage)
+			if got := firstCode(in); got != code {
+				t.Errorf("wrong one: refused with %q, want %q\n%v", got, code, Groups(in))
+			}
+			f, in := crossInput(t, part["twin"], stage)
+			groups := Groups(in)
+			var sound []Group
+			for _, g := range groups {
+				switch {
+				case g.Sound():
+					sound = append(sound, g)
+				case g.Problems[0].Code != "final-run":
+					t.Errorf("twin: refused: %+v", g.Problems)
+				}
+			}
+			if len(sound) == 0 {
+				t.Fatal("twin: no group is crossed")
+			}
+			checkRewrite(t, f, in, sound)
+		})
+	}
+	if len(codes) < 20 {
+		t.Errorf("the corpus has %d codes, want at least 20", len(codes))
+	}
+}
+
+// firstCode is the reason that a user is told for the first group that is refused for more than a RUN in what is shipped.
+func firstCode(in CrossInput) string {
+	code := ""
+	for _, g := range Groups(in) {
+		if !g.Sound() && (code == "" || code == "final-run") {
+			code = g.Problems[0].Code
+		}
+	}
+	return code
+}
+
+// checkRewrite: the edit parses, moves nothing of the user's, and leaves no foreign RUN in the groups.
+func checkRewrite(t *testing.T, f *File, in CrossInput, sound []Group) {
+	t.Helper()
+	rw := f.Cross(in, sound)
+	nf, d := Parse("Dockerfile", []byte(rw.Text))
+	if d.HasErrors() {
+		t.Fatalf("the rewritten file does not parse: %v\n%s", d, rw.Text)
+	}
+	old, now := strings.Split(string(f.Text), "\n"), strings.Split(rw.Text, "\n")
+	for i, l := range now {
+		o := old[rw.Lines[i]-1]
+		inserted := strings.HasPrefix(l, "ARG ") && l != o
+		pinned := strings.Replace(l, " --platform=$BUILDPLATFORM", "", 1) == o
+		if !inserted && !pinned {
+			t.Errorf("line %d %q stands for %q", i+1, l, o)
+		}
+	}
+	for _, p := range []string{"linux/amd64", "linux/arm64"} {
+		g, d := nf.Resolve(Env{Build: in.Build, Target: schema.MustPlatform(p), Stage: in.Graphs[0].Result.Name, Context: "/ctx"})
+		if d.HasErrors() {
+			t.Fatal(d)
+		}
+		for _, grp := range sound {
+			for _, i := range grp.Stages {
+				if g.Reached[i] && g.Nodes[i].Platform != in.Build {
+					t.Errorf("stage %s still runs on %s", g.Nodes[i].Title(), g.Nodes[i].Platform)
+				}
+			}
+		}
+	}
+}
+
+func TestTakeOut(t *testing.T) {
+	fs := newFiles()
+	fs.products = []product{{Path: "/out/app"}, {Path: "/dist", Dir: true}, {Path: "/src/bin/x"}}
+	fs.write("/src", false)
+	fs.write("/etc/config", false)
+	for source, want := range map[string]string{
+		"/out/app": "", "/out": "", "/out/": "", "/out/*": "", "out/app": "", "/dist": "", "/dist/a": "",
+		"/src/bin/x": "", "/src/bin": "copies-tree", "/src": "copies-tree", "/": "copies-tree", "/etc/config": "foreign-file",
+		"/out/a*": "copies-tree", "/nowhere": "foreign-file",
+	} {
+		if code, reason := fs.take(source); code != want {
+			t.Errorf("take(%q) = %q (%s), want %q", source, code, reason, want)
+		}
+	}
+}
+
+func TestForeignDockerfileFrontends(t *testing.T) {
+	for _, tc := range []struct {
+		text    string
+		args    map[string]string
+		foreign bool
+		client  bool
+	}{
+		{"FROM scratch", nil, false, true},
+		{"# syntax=docker/dockerfile:1\nFROM scratch", nil, false, true},
+		{"# syntax=docker.io/docker/dockerfile:1.7\nFROM scratch", nil, false, true},
+		{"# syntax=docker/dockerfile:1.99\nFROM scratch", nil, false, false},
+		{"# syntax=docker/dockerfile:1-labs\nFROM scratch", nil, false, false},
+		{"# syntax=docker/dockerfile:1@sha256:00\nFROM scratch", nil, false, false},
+		{"# syntax=example.com/x\nhello", nil, true, false},
+		{"FROM scratch", map[string]string{"BUILDKIT_SYNTAX": "example.com/x"}, true, false},
+	} {
+		foreign, why := Frontend([]byte(tc.text), tc.args)
+		if foreign != tc.foreign || (why == "") != tc.client {
+			t.Errorf("%q: foreign=%v why=%q", tc.text, foreign, why)
+		}
+	}
+}

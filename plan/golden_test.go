@@ -1,0 +1,177 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aymanbagabas/go-udiff"
+	"golang.org/x/tools/txtar"
+
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// A golden case is a txtar file. Inputs: `targets`, one target a line ("NAME key=value ..."); `node`, what the node lists;
+// `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
+type goldenCase struct {
+	cfg   *schema.Config
+	facts plan.Facts
+}
+
+func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
+	t.Helper()
+	c := goldenCase{cfg: &schema.Config{Dir: "/p", Files: []string{"xbuild.hcl"}, Sources: diag.Sources{}},
+		facts: plan.Facts{Dockerfiles: map[string]plan.DockerfileFact{}, Images: map[string]plan.Image{}, Local: schema.MustPlatform("linux/amd64")}}
+	for _, f := range ar.Files {
+		lines := strings.Split(strings.TrimSpace(string(f.Data)), "\n")
+		switch f.Name {
+		case "targets":
+			for i, l := range lines {
+				c.cfg.Targets = append(c.cfg.Targets, parseTarget(t, l, i+1))
+			}
+		case "node":
+			n := plan.NodeFact{Name: "hub"}
+			for _, s := range strings.Fields(string(f.Data)) {
+				n.Platforms = append(n.Platforms, schema.MustPlatform(s))
+			}
+			c.facts.Nodes = []plan.NodeFact{n}
+		case "images":
+			for _, l := range lines {
+				w := strings.Fields(l)
+				img := plan.Image{Ref: w[0], Digest: "sha256:0", Env: []string{"PATH=/bin"}}
+				if strings.HasPrefix(w[1], "error=") {
+					img = plan.Image{Ref: w[0], Err: strings.TrimPrefix(l[len(w[0])+1:], "error=")}
+				} else {
+					img.Platforms = strings.Split(w[1], ",")
+				}
+				for _, e := range w[2:] {
+					if trigger, ok := strings.CutPrefix(e, "onbuild="); ok {
+						img.OnBuild = append(img.OnBuild, strings.ReplaceAll(trigger, "_", " "))
+						continue
+					}
+					img.Env = append(img.Env, e)
+				}
+				c.facts.Images[w[0]] = img
+			}
+		case "plan", "diff", "diagnostics":
+		default:
+			c.facts.Dockerfiles["/p/"+f.Name] = plan.DockerfileFact{Text: string(f.Data)}
+		}
+	}
+	return c
+}
+
+// parseTarget reads "NAME platforms=a,b strategy=auto stage=x dockerfile=F arg.NAME=V context.NAME=V output=DIR tag=T".
+func parseTarget(t *testing.T, line string, n int) *schema.Target {
+	t.Helper()
+	w := strings.Fields(line)
+	tg := &schema.Target{Name: w[0], Range: *diag.LineRange("xbuild.hcl", n)}
+	b := schema.Build{Context: "/p", Dockerfile: "/p/Dockerfile", Strategy: schema.Auto, Args: map[string]string{}, Contexts: map[string]string{}}
+	for _, kv := range w[1:] {
+		k, v, _ := strings.Cut(kv, "=")
+		switch k {
+		case "platforms":
+			for _, s := range strings.Split(v, ",") {
+				tg.Platforms = append(tg.Platforms, schema.MustPlatform(s))
+			}
+		case "strategy":
+			b.Strategy = schema.Strategy(v)
+		case "stage":
+			b.Stage = v
+		case "dockerfile":
+			b.Dockerfile = "/p/" + v
+		case "output":
+			b.Outputs = append(b.Outputs, schema.Output{Type: schema.OutputLocal, Dest: v})
+		case "image":
+			b.Outputs = append(b.Outputs, schema.Output{Type: schema.OutputImage, Push: true})
+			b.Tags = append(b.Tags, v)
+		default:
+			switch name, ok := strings.CutPrefix(k, "arg."); {
+			case ok:
+				b.Args[name] = v
+			case strings.HasPrefix(k, "context."):
+				b.Contexts[strings.TrimPrefix(k, "context.")] = v
+			default:
+				t.Fatalf("unknown key %q in %q", k, line)
+			}
+		}
+	}
+	tg.Base = b
+	return tg
+}
+
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("found %d golden files (%v), want at least 10", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { golden(t, file) })
+	}
+}
+
+func golden(t *testing.T, file string) {
+	ar, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := readCase(t, ar)
+	p, diags := plan.Make(c.cfg, plan.Request{Targets: targetNames(c.cfg)}, c.facts)
+	got := map[string]string{"plan": "", "diff": "", "diagnostics": diag.Text(diags, plan.Sources(c.cfg, c.facts))}
+	if p != nil {
+		j, err := json.MarshalIndent(p, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got["plan"] = string(j) + "\n"
+		for _, d := range p.Dockerfiles {
+			if d.Rewritten != nil {
+				got["diff"] += udiff.Unified("a/"+d.Path, "b/"+d.Path, d.Text, *d.Rewritten)
+			}
+		}
+	}
+	compare(t, file, ar, got)
+}
+
+func targetNames(cfg *schema.Config) []string {
+	var out []string
+	for _, t := range cfg.Targets {
+		out = append(out, t.Name)
+	}
+	return out
+}
+
+// compare checks the output sections of a golden file, or rewrites them.
+func compare(t *testing.T, file string, ar *txtar.Archive, got map[string]string) {
+	t.Helper()
+	want := map[string]string{}
+	var kept []txtar.File
+	for _, f := range ar.Files {
+		if _, ok := got[f.Name]; ok {
+			want[f.Name] = string(f.Data)
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	if os.Getenv("XBUILD_UPDATE") == "1" {
+		for _, name := range []string{"diagnostics", "diff", "plan"} {
+			if got[name] != "" {
+				kept = append(kept, txtar.File{Name: name, Data: []byte(got[name])})
+			}
+		}
+		ar.Files = kept
+		if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for name := range got {
+		if got[name] != want[name] {
+			t.Errorf("%s differs (XBUILD_UPDATE=1 rewrites it):\n%s", name, udiff.Unified("want", "got", want[name], got[name]))
+		}
+	}
+}
