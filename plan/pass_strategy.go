@@ -124,6 +124,6 @@ func (p *planner) offers(ref string) (offers, known bool) {
 func imageServes(have []string, q schema.Platform) bool {
 	return slices.ContainsFunc(have, func(s string) bool {
 		h, err := schema.ParsePlatform(s)
-		return err == nil && (q.Executes(h) || q.OS == h.OS && q.Arch == "arm64" && h.Arch == "arm")
+		return err == nil && q.Takes(h)
 	})
 }

@@ -93,16 +93,15 @@ func (p Platform) Triple() string {
 		"loong64": "loongarch64-linux-gnu"}[p.Arch]
 }
 
-// Executes reports whether a machine of platform p runs programs built for q without emulation: its own platform, the
-// older variants of it, and 386 on amd64. A 64-bit arm machine does not promise 32-bit arm.
+// Executes reports whether a machine of platform p runs programs built for q without emulation: its own platform, older
+// variants of it, and on amd64 every amd64 variant and 386. A 64-bit arm machine does not promise 32-bit arm.
 func (p Platform) Executes(q Platform) bool {
-	if p.OS != q.OS {
+	switch {
+	case p.OS != q.OS:
 		return false
-	}
-	if p.Arch == "amd64" && q.Arch == "386" {
-		return true
-	}
-	if p.Arch != q.Arch {
+	case p.Arch == "amd64":
+		return q.Arch == "amd64" || q.Arch == "386"
+	case p.Arch != q.Arch:
 		return false
 	}
 	return variantRank(q) <= variantRank(p)
@@ -113,13 +112,14 @@ func variantRank(p Platform) string {
 	if p.Variant != "" {
 		return p.Variant
 	}
-	switch p.Arch {
-	case "amd64":
-		return "v1"
-	case "arm64":
-		return "v8"
-	case "arm":
-		return "v7"
+	return map[string]string{"arm64": "v8", "arm": "v7"}[p.Arch]
+}
+
+// Takes reports whether a container of platform p may be made from an image of platform q, by the rule that container
+// engines use to choose from an index.
+func (p Platform) Takes(q Platform) bool {
+	spec := func(x Platform) platforms.Platform {
+		return platforms.Platform{OS: x.OS, Architecture: x.Arch, Variant: x.Variant}
 	}
-	return ""
+	return platforms.Only(spec(p)).Match(spec(q))
 }

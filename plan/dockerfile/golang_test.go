@@ -1,0 +1,143 @@
+package dockerfile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/xbuild/xbuild/schema"
+)
+
+// judgeRun gives the first reason against a RUN in a Go stage on arm64, "" if there is none. env is written as ENV lines.
+func judgeRun(t *testing.T, env, run string) string {
+	t.Helper()
+	text := "FROM golang:1.26-alpine AS build\nWORKDIR /src\n" + env + "\nRUN " + run + "\nFROM scratch\nCOPY --from=build /out/app /\n"
+	f, d := Parse("Dockerfile", []byte(text))
+	if d.HasErrors() {
+		t.Fatal(d)
+	}
+	build := schema.MustPlatform("linux/amd64")
+	g, d := f.Resolve(Env{Build: build, Target: schema.MustPlatform("linux/arm64"), Context: "/ctx",
+		Image: func(string) *ImageConfig { return &ImageConfig{Env: []string{"PATH=/usr/local/go/bin:/bin"}} }})
+	if d.HasErrors() {
+		t.Fatal(d)
+	}
+	groups := Groups(CrossInput{Graphs: []*Graph{g}, Build: build, Foreign: func(p schema.Platform) bool { return p != build },
+		Offers: func(string) (bool, bool) { return true, true }})
+	if len(groups) != 1 {
+		t.Fatalf("%d groups, want 1", len(groups))
+	}
+	if groups[0].Sound() {
+		return ""
+	}
+	return groups[0].Problems[0].Code
+}
+
+func TestGoCommands(t *testing.T) {
+	for _, tc := range []struct{ env, run, code string }{
+		{"", "go build -o /out/app .", ""},
+		{"", "go build -o /out/app ./cmd/app && chmod +x /out/app", ""},
+		{"", "set -eux; go mod download; go build -trimpath -o=/out/app .", ""},
+		{"ARG V=1.2", `go build -ldflags "-s -w -X main.v=${V}" -o /out/app .`, ""},
+		{"", `go build -ldflags "-X main.v=$(git describe --tags)" -o /out/app .`, ""},
+		{"", `go build -ldflags "-X main.d=$(date -u +%F) -s" -o /out/app .`, ""},
+		{"", `VERSION=$(cat VERSION) && go build -ldflags "-X main.v=$VERSION" -o /out/app .`, ""},
+		{"", "CGO_ENABLED=0 GOOS=linux go build -o /out/app .", ""},
+		{"", "CGO_ENABLED=0 go build -ldflags '-s -extldflags \"-static\"' -o /out/app .", ""},
+		{"", "env CGO_ENABLED=0 go build -o /out/app .", ""},
+		{"", "export CGO_ENABLED=0; go build -o /out/app .", ""},
+		{"", "go build -C app -o /out/app .", ""},
+		{"", "cd app && go build -o ../../out/app .", ""},
+		{"", "go build -o /tmp/x . && mkdir -p /out && mv /tmp/x /out/app", ""},
+		{"", "GOARCH=arm64 go build -o /out/app .", ""},
+		{"ARG TARGETARCH", "GOARCH=$TARGETARCH go build -o /out/app .", ""},
+		{"ENV GOFLAGS=-mod=vendor", "go build -o /out/app .", ""},
+		{"", "go env -w GOPROXY=https://example.com && go build -o /out/app .", ""},
+		{"", "go version && go list -m && go build -o /out/app .", ""},
+		{"", "go build -buildvcs=false -tags 'netgo osusergo' -o /out/app .", ""},
+
+		{"", "CGO_ENABLED=1 go build -o /out/app .", "cgo-enabled"},
+		{"ENV CGO_ENABLED=1", "go build -o /out/app .", "cgo-enabled"},
+		{"", "export CGO_ENABLED=1 && go build -o /out/app .", "cgo-enabled"},
+		{"", "CGO_ENABLED=$(cat cgo) go build -o /out/app .", "dynamic-command"},
+		{"", "go build -race -o /out/app .", "needs-cgo-flag"},
+		{"ENV GOFLAGS=-race", "go build -o /out/app .", "needs-cgo-flag"},
+		{"", "go build -buildmode=c-shared -o /out/app .", "needs-cgo-flag"},
+		{"", "go build -buildmode pie -o /out/app .", "needs-cgo-flag"},
+		{"", "go build -ldflags '-linkmode external' -o /out/app .", "needs-cgo-flag"},
+		{"", "go build -ldflags=-linkmode=external -o /out/app .", "needs-cgo-flag"},
+		{"", "go build -ldflags '-extldflags -static' -o /out/app .", "needs-cgo-flag"},
+		{"", `go build -ldflags "$(cat flags)" -o /out/app .`, "dynamic-command"},
+		{"", "GOARCH=amd64 go build -o /out/app .", "target-already-set"},
+		{"ENV GOOS=windows", "go build -o /out/app .", "target-already-set"},
+		{"", "go build .", "output-unknown"},
+		{"", "go build -o /dev/null .", "output-unknown"},
+		{"", "go build -o $(cat name) .", "dynamic-command"},
+		{"", "for a in x y; do go build -o /out/$a ./cmd/$a; done", "dynamic-command"},
+		{"", "go build -toolexec /x -o /out/app .", "toolchain-changed"},
+		{"ENV GOEXPERIMENT=boringcrypto", "go build -o /out/app .", "toolchain-changed"},
+		{"", "go env -w GOOS=linux && go build -o /out/app .", "toolchain-changed"},
+		{"", "go env GOARCH > /arch && go build -o /out/app .", "arch-probe"},
+		{"", "go build -o /out/app . && /out/app --version", "runs-product"},
+		{"", "cd /out && go build -o app /src && ./app", "runs-product"},
+		{"", "go build -o /usr/local/bin/tool . && tool generate && go build -o /out/app .", "runs-product"},
+		{"", "go test ./... && go build -o /out/app .", "go-test"},
+		{"", "go run ./gen && go build -o /out/app .", "go-run"},
+		{"", "go generate ./... && go build -o /out/app .", "go-generate"},
+		{"", "go install ./cmd/app", "go-install"},
+		{"", "go vet ./... && go build -o /out/app .", "go-tool"},
+		{"", "apk add --no-cache gcc && go build -o /out/app .", "package-installed"},
+		{"", "[ $(uname -m) = x86_64 ] && go build -o /out/app .", "arch-probe"},
+		{"", "cat /proc/cpuinfo && go build -o /out/app .", "arch-probe"},
+		{"", "wget -O x http://example.com/x-amd64 && go build -o /out/app .", "download"},
+		{"", "make build", "make"},
+		{"", "./build.sh", "script"},
+		{"", "sh build.sh", "script"},
+		{"", "sh -c 'go build -o /out/app .'", "script"},
+		{"", "find . -exec strip {} + && go build -o /out/app .", "script"},
+		{"", "go build -o /out/app . && upx /out/app", "unknown-command"},
+		{"", "f() { go build -o /out/app .; }; f", "opaque-run"},
+		{"", "go build -o /out/app . && cp /etc/passwd /out/app", "foreign-file"},
+		{`SHELL ["/bin/ash", "-c"]`, "go build -o /out/app .", ""},
+		{`SHELL ["/usr/bin/python3", "-c"]`, "go build -o /out/app .", "opaque-run"},
+	} {
+		if got := judgeRun(t, tc.env, tc.run); got != tc.code {
+			t.Errorf("%s RUN %s: %q, want %q", tc.env, tc.run, got, tc.code)
+		}
+	}
+}
+
+func TestVariants(t *testing.T) {
+	f, d := Parse("Dockerfile", []byte("FROM golang:1.26-alpine AS b\nRUN go build -o /out/app .\nFROM scratch\nCOPY --from=b /out/app /\n"))
+	if d.HasErrors() {
+		t.Fatal(d)
+	}
+	build := schema.MustPlatform("linux/amd64")
+	for _, tc := range []struct {
+		platforms string
+		want      string // part of the ARG line, or the code of the refusal
+	}{
+		{"linux/amd64 linux/arm64", "ARG GOOS=$TARGETOS GOARCH=$TARGETARCH CGO_ENABLED=0"},
+		{"linux/amd64 linux/arm/v7", "GOARM=${TARGETVARIANT#v}"},
+		{"linux/amd64/v3 linux/arm64", "GOAMD64=$TARGETVARIANT"},
+		{"linux/amd64/v3 linux/arm/v7", "variants-mixed"},
+	} {
+		in := CrossInput{Build: build, Foreign: func(p schema.Platform) bool { return !build.Executes(p) }, Offers: func(string) (bool, bool) { return false, false }}
+		for _, s := range strings.Fields(tc.platforms) {
+			g, d := f.Resolve(Env{Build: build, Target: schema.MustPlatform(s), Context: "/c"})
+			if d.HasErrors() {
+				t.Fatal(d)
+			}
+			in.Graphs = append(in.Graphs, g)
+		}
+		groups := Groups(in)
+		got := ""
+		if groups[0].Sound() {
+			got = f.Cross(in, groups).Text
+		} else {
+			got = groups[0].Problems[0].Code
+		}
+		if !strings.Contains(got, tc.want) {
+			t.Errorf("%s: %s, want %s", tc.platforms, got, tc.want)
+		}
+	}
+}
