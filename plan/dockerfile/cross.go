@@ -80,7 +80,7 @@ func (grp *Group) judge(in CrossInput) {
 		switch {
 		case slices.ContainsFunc(problems, func(p Problem) bool { return p.Code == "final-run" }):
 			problems = problems[:1] // what the final stage runs is its own business
-		case len(problems) == 0:
+		case len(problems) == 0 && a.compiles:
 			problems = a.users(grp, g) // what a refused go build writes is not known, so its users are not judged
 		}
 		for _, p := range problems {
@@ -116,18 +116,17 @@ func (a *analysis) place(grp *Group, g *Graph, in CrossInput) []Problem {
 		out = append(out, Problem{Code: "base-lacks-build-platform", Line: root.Line, Stage: root.Title(),
 			Reason: fmt.Sprintf("%s does not exist for %s", root.Image, in.Build)})
 	}
-	for _, n := range g.Result.Chain() {
-		if !slices.Contains(grp.Stages, n.Index) {
-			continue
-		}
-		switch {
-		case a.stageCompiles[n.Index]:
+	shipped := slices.DeleteFunc(g.Result.Chain(), func(n *Node) bool { return !slices.Contains(grp.Stages, n.Index) })
+	for _, n := range shipped {
+		if a.stageCompiles[n.Index] {
 			return append(out, Problem{Code: "final-stage", Line: n.Line, Stage: n.Title(),
 				Reason: fmt.Sprintf("%s compiles and is part of what is shipped", n.Title())})
-		case a.compiles:
-			return append(out, Problem{Code: "base-shipped", Line: n.Line, Stage: n.Title(),
-				Reason: fmt.Sprintf("%s is the base of build stages and also of what is shipped", n.Title())})
 		}
+	}
+	if len(shipped) > 0 && a.compiles {
+		n := shipped[len(shipped)-1]
+		return append(out, Problem{Code: "base-shipped", Line: n.Line, Stage: n.Title(),
+			Reason: fmt.Sprintf("%s is the base of build stages and also of what is shipped", n.Title())})
 	}
 	if root == g.Result.Root() {
 		line := g.Result.Line
@@ -155,15 +154,8 @@ func (a *analysis) users(grp *Group, g *Graph) []Problem {
 			}
 			for _, p := range d.Paths {
 				code, reason := a.files[d.Node.Index].take(p)
-				switch {
-				case inside && code == "":
-					code, reason = "product-reused", fmt.Sprintf("%s, built for the target, is taken into the build stage %s", p, o.Title())
-				case inside: // the stages of a group are all for the build platform, so they may share what is not a product
-					if a.files[d.Node.Index].holdsProduct(p) {
-						code, reason = "product-reused", fmt.Sprintf("%s holds a program built for the target and is taken into the build stage %s", p, o.Title())
-					} else {
-						code = ""
-					}
+				if inside {
+					code, reason = a.share(d, p, o)
 				}
 				if code != "" {
 					out = append(out, Problem{Code: code, Reason: reason, Line: d.Line, Stage: d.Node.Title()})
@@ -172,6 +164,16 @@ func (a *analysis) users(grp *Group, g *Graph) []Problem {
 		}
 	}
 	return out
+}
+
+// share judges what one stage of the group takes from another. All of them are for the build platform, so they may share
+// everything but what was built for the target.
+func (a *analysis) share(d Dep, source string, user *Node) (code, reason string) {
+	fs := a.files[d.Node.Index]
+	if code, _ := fs.take(source); code != "" && !fs.holdsProduct(source) {
+		return "", ""
+	}
+	return "product-reused", fmt.Sprintf("%s holds what was built for the target and is taken into the build stage %s", source, user.Title())
 }
 
 // variants says why the variants of the target platforms cannot be given to Go by one expression, or "".

@@ -118,15 +118,43 @@ func checkRewrite(t *testing.T, f *File, in CrossInput, sound []Group) {
 	}
 }
 
+// TestStages: shapes of several stages that one RUN cannot show.
+func TestStages(t *testing.T) {
+	const final = "FROM scratch\nCOPY --from=build /out/app /\n"
+	for name, tc := range map[string]struct{ text, code string }{
+		"files of a foreign stage":          {"FROM alpine AS web\nRUN echo hi > /page\nFROM golang:1.26-alpine AS build\nCOPY --from=web /page /src/page\nRUN go build -o /out/app .\n" + final, "foreign-input"},
+		"files of a pinned stage":           {"FROM --platform=$BUILDPLATFORM alpine AS web\nRUN echo hi > /page\nFROM golang:1.26-alpine AS build\nCOPY --from=web /page /src/page\nRUN go build -o /out/app .\n" + final, ""},
+		"files of a sibling":                {"FROM golang:1.26-alpine AS base\nFROM base AS deps\nRUN go mod download\nFROM base AS build\nCOPY --from=deps /go/pkg /go/pkg\nRUN go build -o /out/app .\n" + final, ""},
+		"a sibling's program":               {"FROM golang:1.26-alpine AS base\nFROM base AS tool\nRUN go build -o /out/tool .\nFROM base AS build\nCOPY --from=tool /out/tool /usr/bin/tool\nRUN go build -o /out/app .\n" + final, "product-reused"},
+		"a folder with a sibling's program": {"FROM golang:1.26-alpine AS base\nFROM base AS tool\nRUN go build -o /out/tool .\nFROM base AS build\nCOPY --from=tool / /t\nRUN go build -o /out/app .\n" + final, "product-reused"},
+		"another build platform":            {"ARG BUILDPLATFORM=linux/386\nFROM golang:1.26-alpine AS build\nRUN go build -o /out/app .\n" + final, "buildplatform-changed"},
+		"nothing to compile":                {"FROM node AS build\nRUN touch /out/app\n" + final, "no-recipe"},
+	} {
+		_, in := crossInput(t, tc.text, "")
+		groups := Groups(in)
+		got := ""
+		for _, g := range groups {
+			if g.compiles || tc.code == "no-recipe" {
+				if !g.Sound() {
+					got = g.Problems[0].Code
+				}
+			}
+		}
+		if got != tc.code {
+			t.Errorf("%s: %q, want %q", name, got, tc.code)
+		}
+	}
+}
+
 func TestTakeOut(t *testing.T) {
 	fs := newFiles()
-	fs.products = []product{{Path: "/out/app"}, {Path: "/dist", Dir: true}, {Path: "/src/bin/x"}}
+	fs.products = []product{{Path: "/out/app"}, {Path: "/dist", Dir: true}, {Path: "/src/bin/x"}, {Path: "/usr/local/bin/tool"}}
 	fs.write("/src", false)
 	fs.write("/etc/config", false)
 	for source, want := range map[string]string{
 		"/out/app": "", "/out": "", "/out/": "", "/out/*": "", "out/app": "", "/dist": "", "/dist/a": "",
 		"/src/bin/x": "", "/src/bin": "copies-tree", "/src": "copies-tree", "/": "copies-tree", "/etc/config": "foreign-file",
-		"/out/a*": "copies-tree", "/nowhere": "foreign-file",
+		"/out/a*": "copies-tree", "/nowhere": "foreign-file", "/usr/local/bin/tool": "", "/usr/local/bin": "copies-tree",
 	} {
 		if code, reason := fs.take(source); code != want {
 			t.Errorf("take(%q) = %q (%s), want %q", source, code, reason, want)

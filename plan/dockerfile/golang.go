@@ -167,8 +167,6 @@ func judgeBuild(c call, args []word, workdir string) goCall {
 		return bad("output-unknown", "go build has no -o, so the place of its result depends on more than the Dockerfile")
 	case out.Text == "/dev/null":
 		return bad("output-unknown", "the result of go build is thrown away")
-	case out.Dyn:
-		return bad("dynamic-command", "the output of go build is not known before it runs")
 	}
 	p := product{Path: join(workdir, out.Text), Dir: strings.HasSuffix(out.Text, "/")}
 	// Several packages, or a pattern, make -o a folder.

@@ -67,6 +67,7 @@ func TestGoCommands(t *testing.T) {
 		{"", "go build -ldflags=-linkmode=external -o /out/app .", "needs-cgo-flag"},
 		{"", "go build -ldflags '-extldflags -static' -o /out/app .", "needs-cgo-flag"},
 		{"", `go build -ldflags "$(cat flags)" -o /out/app .`, "dynamic-command"},
+		{"", `go build -ldflags "-T=0x$(cat addr)" -o /out/app .`, "dynamic-command"},
 		{"", "GOARCH=amd64 go build -o /out/app .", "target-already-set"},
 		{"ENV GOOS=windows", "go build -o /out/app .", "target-already-set"},
 		{"", "go build .", "output-unknown"},
