@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestNoRegistry builds five platforms with the BuildKit inside xbuild and the Go of this machine. No image is involved,
+// and no registry could be reached: the only one that is configured does not exist.
+func TestNoRegistry(t *testing.T) {
+	dir := copyExample(t, "no-registry")
+	w := embedded(t, dir)
+	for i, e := range w.env {
+		if f, ok := strings.CutPrefix(e, "XBUILD_CONFIG="); ok {
+			write(t, f+".none", "[registry.\"docker.io\"]\n  mirrors = [\"127.0.0.1:1\"]\n")
+			w.env[i] += ".none"
+		}
+	}
+	goroot := "GOROOT=" + runtime.GOROOT()
+	first := w.ok(t, "run", "binaries", "--var", goroot, "--progress", "plain")
+	for slug, want := range machines {
+		name := "hello"
+		if slug == "windows_amd64" {
+			name += ".exe"
+		}
+		path := filepath.Join(dir, "bin", slug, name)
+		if got := machine(t, path); got != want {
+			t.Errorf("bin/%s/%s is %s, want %s", slug, name, got, want)
+		}
+		if !strings.HasPrefix(slug, "linux") {
+			continue
+		}
+		out, err := exec.CommandContext(t.Context(), path).Output() // the foreign ones under QEMU
+		if want := "hello from linux/" + strings.Split(slug, "_")[1] + ", "; err != nil || !strings.HasPrefix(string(out), want) {
+			t.Errorf("bin/%s/%s prints %q, %v", slug, name, out, err)
+		}
+	}
+	before := snapshot(t, filepath.Join(dir, "bin"))
+	second := w.ok(t, "run", "binaries", "--var", goroot, "--progress", "plain")
+	if d := diffSnapshots(before, snapshot(t, filepath.Join(dir, "bin"))); d != "" {
+		t.Errorf("the second run touched %s", d)
+	}
+	t.Logf("first run %.1fs, second run %.2fs", first.wall.Seconds(), second.wall.Seconds())
+
+	if r := w.ok(t, "daemon", "status"); !strings.Contains(r.stdout, "running") || strings.Contains(r.stdout, "not running") {
+		t.Errorf("daemon status says:\n%s", r.stdout)
+	}
+}
+
+// TestGorootWithLinks: a distribution's Go, whose folders are links to elsewhere, is one clear error.
+func TestGorootWithLinks(t *testing.T) {
+	dir := copyExample(t, "no-registry")
+	w := external(t, dir)
+	goroot := filepath.Join(t.TempDir(), "lib", "go")
+	write(t, filepath.Join(goroot, "VERSION"), "go1.26\n")
+	if err := os.Symlink("../../share/go/src", filepath.Join(goroot, "src")); err != nil {
+		t.Fatal(err)
+	}
+	r := w.code(t, 2, "run", "binaries", "--var", "GOROOT="+goroot)
+	if strings.Count(r.stderr, "error:") != 1 || !strings.Contains(r.stderr, "../../share/go/src") {
+		t.Errorf("not one error that names the link:\n%s", r.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "bin")); err == nil {
+		t.Error("bin was written")
+	}
+}
+
+// TestEmbeddedGuide: base images come through the mirror that the configuration names, and foreign steps run under QEMU.
+func TestEmbeddedGuide(t *testing.T) {
+	dir := copyExample(t, "guide")
+	w := embedded(t, dir)
+	w.ok(t, "run", "binaries", "--platform", "linux/arm64", "--progress", "plain")
+	if got := machine(t, filepath.Join(dir, "bin", "linux_arm64", "client")); got != machines["linux_arm64"] {
+		t.Errorf("client is %s", got)
+	}
+	write(t, filepath.Join(dir, "emu", "Dockerfile"), "FROM alpine:3.22 AS b\nRUN uname -m > /machine\nFROM scratch\nCOPY --from=b /machine /\n")
+	write(t, filepath.Join(dir, "emu", "xbuild.hcl"), `target "default" {
+  platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7"]
+  output    = ["out"]
+}
+`)
+	w.dir = filepath.Join(dir, "emu")
+	w.ok(t, "run")
+	for slug, want := range map[string]string{"linux_amd64": "x86_64", "linux_arm64": "aarch64", "linux_arm_v7": "armv7l"} {
+		got, err := os.ReadFile(filepath.Join(w.dir, "out", slug, "machine"))
+		if err != nil || strings.TrimSpace(string(got)) != want {
+			t.Errorf("%s: uname says %q, want %q (%v)", slug, got, want, err)
+		}
+	}
+}
+
+// TestSudo: what is built under sudo belongs to the user who called it.
+func TestSudo(t *testing.T) {
+	dir := project(t, map[string]string{
+		"Dockerfile": "FROM scratch\nCOPY hello.txt /sub/\n", "hello.txt": "hello\n",
+		"xbuild.hcl": "target \"default\" {\n  output = [\"out\"]\n}\n",
+	})
+	w := external(t, dir)
+	w.env = append(w.env, "SUDO_UID=4321", "SUDO_GID=1234", "SUDO_USER=somebody")
+	w.ok(t, "run")
+	for _, p := range []string{"out", "out/sub", "out/sub/hello.txt"} {
+		info, err := os.Stat(filepath.Join(dir, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		if got := fmt.Sprint(st.Uid, ":", st.Gid); got != "4321:1234" {
+			t.Errorf("%s belongs to %s", p, got)
+		}
+	}
+}

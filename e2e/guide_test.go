@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the golden files in testdata")
+
+var desktop = []string{"linux_amd64", "linux_arm64", "darwin_arm64", "windows_amd64"}
+
+// TestGuide is the main promise: the guide's Dockerfile, unmodified, for four platforms, without emulation; the same
+// programs as by emulation, several times faster.
+func TestGuide(t *testing.T) {
+	dir := copyExample(t, "guide")
+	auto := fresh(t, dir)
+
+	p := auto.plan(t, "binaries")
+	for kind, want := range map[string]int{"shared": 1, "cross": 8, "emulated": 0, "native": 0, "opaque": 0} {
+		if p.Counts[kind] != want {
+			t.Errorf("plan of binaries: %d %s stages, want %d", p.Counts[kind], kind, want)
+		}
+	}
+	for _, s := range p.Stages {
+		if want := map[string]string{"base": "shared", "build-client": "cross", "build-server": "cross", "binaries": "assembled"}[s.Stage]; s.Kind != want {
+			t.Errorf("plan of binaries: stage %s is %s, want %q", s.Stage, s.Kind, want)
+		}
+	}
+	first := auto.ok(t, "run", "binaries", "--progress", "plain")
+	for _, d := range desktop {
+		for _, name := range []string{"client", "server"} {
+			if got := machine(t, filepath.Join(dir, "bin", d, name)); got != machines[d] {
+				t.Errorf("bin/%s/%s is %s, want %s", d, name, got, machines[d])
+			}
+		}
+	}
+	// The fast path: no build needed the daemon's Dockerfile frontend.
+	if !strings.Contains(first.stderr, "4 of 4 builds converted by xbuild itself") {
+		t.Errorf("the report does not say that xbuild converted the Dockerfile itself:\n%s", first.stderr)
+	}
+	checkSecondRun(t, auto, dir)
+	talk(t, filepath.Join(dir, "bin", "linux_arm64"))
+
+	emulated := fresh(t, dir)
+	p = emulated.plan(t, "emulated")
+	if p.Counts["emulated"] != 3 || p.Counts["cross"] != 0 {
+		t.Errorf("plan of emulated: %v, want base, build-client and build-server emulated on linux/arm64", p.Counts)
+	}
+	slow := emulated.ok(t, "run", "emulated", "--progress", "plain")
+	for _, d := range []string{"linux_amd64", "linux_arm64"} {
+		for _, name := range []string{"client", "server"} {
+			if sum(t, filepath.Join(dir, "bin", d, name)) != sum(t, filepath.Join(dir, "bin-emulated", d, name)) {
+				t.Errorf("%s/%s differs between auto and emulate", d, name)
+			}
+		}
+	}
+	// Four platforms against two, both on daemons that know nothing.
+	ratio := slow.wall.Seconds() / first.wall.Seconds()
+	t.Logf("cold: auto, 4 platforms, %.1fs; emulate, 2 platforms, %.1fs; ratio %.1f", first.wall.Seconds(), slow.wall.Seconds(), ratio)
+	if ratio < 4 {
+		t.Errorf("emulating takes %.1f times as long as cross-compiling, want at least 4", ratio)
+	}
+}
+
+var summary = regexp.MustCompile(`(?m)^\S+ binaries .* (\d+) stages: (.*)$`)
+
+// checkSecondRun: with nothing changed, every stage comes from the cache and no file is touched.
+func checkSecondRun(t *testing.T, w *world, dir string) {
+	t.Helper()
+	before := snapshot(t, filepath.Join(dir, "bin"))
+	again := w.ok(t, "run", "binaries", "--progress", "plain")
+	m := summary.FindStringSubmatch(again.stderr)
+	if m == nil || m[2] != m[1]+" cached" {
+		t.Errorf("second run: not every stage was cached:\n%s", again.stderr)
+	}
+	if d := diffSnapshots(before, snapshot(t, filepath.Join(dir, "bin"))); d != "" {
+		t.Errorf("second run touched %s", d)
+	}
+	t.Logf("second run: %.2fs", again.wall.Seconds())
+}
+
+// talk runs a server and a client that were built for another architecture, and lets them talk.
+func talk(t *testing.T, dir string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	server := exec.CommandContext(ctx, filepath.Join(dir, "server"))
+	server.Env = []string{"ADDR=" + addr}
+	errs, err := server.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); server.Wait() }() // ends by being killed
+	if !bufio.NewScanner(errs).Scan() {
+		t.Fatal("the server ended before it said that it listens")
+	}
+	var out []byte
+	within(10*time.Second, func() bool { // it says so right before it listens
+		out, err = exec.CommandContext(ctx, filepath.Join(dir, "client"), "-server", "http://"+addr, "e2e").CombinedOutput()
+		return err == nil
+	})
+	if got := string(out); err != nil || got != "hello, e2e, from linux/arm64\n" {
+		t.Errorf("client: %q, %v", got, err)
+	}
+}
+
+// TestGuideDiff: the change that makes the guide's Dockerfile cross-compile is the one that people make by hand.
+func TestGuideDiff(t *testing.T) {
+	dir := copyExample(t, "guide")
+	w := external(t, dir)
+	got := w.ok(t, "plan", "--diff", "binaries").stdout
+	golden := filepath.Join("testdata", "guide.diff")
+	if *update {
+		write(t, golden, got)
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("plan --diff:\n%s\nwant:\n%s", got, want)
+	}
+	if r := w.ok(t, "plan", "--diff", "emulated"); r.stdout != "" {
+		t.Errorf("plan --diff of an emulated target prints a change:\n%s", r.stdout)
+	}
+}
+
+// TestGuideTargets: the other targets of the example.
+func TestGuideTargets(t *testing.T) {
+	dir := copyExample(t, "guide")
+	w := external(t, dir)
+	w.ok(t, "run", "lint")
+	// One platform of several still gets its own folder.
+	w.ok(t, "run", "cross@linux/arm64")
+	if got := machine(t, filepath.Join(dir, "bin-cross", "linux_arm64", "server")); got != machines["linux_arm64"] {
+		t.Errorf("cross@linux/arm64 gave %s", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "bin-cross", "linux_amd64")); err == nil {
+		t.Error("cross@linux/arm64 also wrote linux_amd64")
+	}
+}

@@ -1,0 +1,159 @@
+package buildkit
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/containerd/platforms"
+	dockerconfig "github.com/docker/cli/cli/config"
+	"github.com/moby/buildkit/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
+)
+
+// DialOptions of [Dial].
+type DialOptions struct {
+	// Name of the node, in plans and messages. Empty means its address.
+	Name string
+	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, else ~/.docker.
+	DockerConfig string
+	// Owner gets the files of local outputs.
+	Owner output.Owner
+}
+
+// dialTimeout bounds the first call. A daemon that is there answers in milliseconds.
+const dialTimeout = 10 * time.Second
+
+// Backend is a connection to one BuildKit daemon. Its methods may be called at the same time.
+type Backend struct {
+	addr   string
+	opt    DialOptions
+	client *client.Client
+	worker []ocispecs.Platform
+
+	probeEvery time.Duration
+}
+
+var _ exec.Backend = (*Backend)(nil)
+
+// Unreachable says that no BuildKit daemon answers at an address.
+type Unreachable struct {
+	Addr string
+	Err  error
+}
+
+func (e *Unreachable) Error() string {
+	return fmt.Sprintf("BuildKit cannot be reached at %s: %v; start buildkitd there, or set BUILDKIT_HOST to the address of a running one",
+		e.Addr, cleanMessage(e.Err))
+}
+
+func (e *Unreachable) Unwrap() error { return e.Err }
+
+// Dial connects to the daemon at addr, unix:///path or tcp://host:port, and asks it for its platforms. The error is an
+// [*Unreachable] if nobody answers within ten seconds.
+func Dial(ctx context.Context, addr string, opt DialOptions) (*Backend, error) {
+	u, err := url.Parse(addr)
+	if err != nil || u.Scheme != "unix" && u.Scheme != "tcp" {
+		return nil, fmt.Errorf("BuildKit address %q is not supported: want unix:///path/of/buildkitd.sock or tcp://host:port", addr)
+	}
+	if opt.Name == "" {
+		opt.Name = addr
+	}
+	c, err := client.New(ctx, addr)
+	if err != nil {
+		return nil, &Unreachable{addr, err}
+	}
+	b := &Backend{addr: addr, opt: opt, client: c, probeEvery: probeEvery}
+	call, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	b.worker, err = b.listPlatforms(call)
+	if err != nil {
+		c.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, &Unreachable{addr, err}
+	}
+	return b, nil
+}
+
+// listPlatforms asks for the platforms of the worker that will build, its own first.
+func (b *Backend) listPlatforms(ctx context.Context) ([]ocispecs.Platform, error) {
+	workers, err := b.client.ListWorkers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(workers) == 0 || len(workers[0].Platforms) == 0 {
+		return nil, fmt.Errorf("the daemon has no worker that could build")
+	}
+	return workers[0].Platforms, nil
+}
+
+// Node returns the name and the platforms of the node; its own platform is the first.
+func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
+	ps, err := b.listPlatforms(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return plan.NodeFact{}, context.Cause(ctx)
+		}
+		return plan.NodeFact{}, &Unreachable{b.addr, err}
+	}
+	fact := plan.NodeFact{Name: b.opt.Name}
+	seen := map[schema.Platform]bool{}
+	for _, p := range ps {
+		q := fromOCI(p)
+		if !seen[q] {
+			seen[q] = true
+			fact.Platforms = append(fact.Platforms, q)
+		}
+	}
+	return fact, nil
+}
+
+// Close closes the connection.
+func (b *Backend) Close() error { return b.client.Close() }
+
+// configFile is the path of docker's configuration file that credentials come from.
+func (b *Backend) configFile() string {
+	dir := b.opt.DockerConfig
+	if dir == "" {
+		dir = dockerconfig.Dir()
+	}
+	return filepath.Join(dir, dockerconfig.ConfigFileName)
+}
+
+func toOCI(p schema.Platform) ocispecs.Platform {
+	return ocispecs.Platform{OS: p.OS, Architecture: p.Arch, Variant: p.Variant}
+}
+
+func fromOCI(p ocispecs.Platform) schema.Platform {
+	p = platforms.Normalize(p)
+	return schema.Platform{OS: p.OS, Arch: p.Architecture, Variant: p.Variant}
+}
+
+// cleanMessage strips what gRPC and BuildKit's client put before the cause.
+func cleanMessage(err error) string {
+	s := err.Error()
+	for {
+		t := s
+		for _, p := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: ", "failed to list workers: ", "listing workers for Build: ",
+			"code = Unavailable desc = ", "code = Unknown desc = ", "code = NotFound desc = ", "code = Internal desc = ",
+			"connection error: desc = ", "transport: ", "Error while dialing: ", "Unavailable: ", "Unknown: ", "NotFound: "} {
+			s = strings.TrimPrefix(s, p)
+		}
+		if u := strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`); len(u) == len(s)-2 {
+			s = u
+		}
+		if s == t {
+			return s
+		}
+	}
+}

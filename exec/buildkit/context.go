@@ -1,0 +1,132 @@
+package buildkit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/moby/buildkit/client/llb"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/tonistiigi/fsutil"
+	fstypes "github.com/tonistiigi/fsutil/types"
+)
+
+// dirSource serves folders to the daemon by name. Folders may be added while the session runs.
+type dirSource struct {
+	mu   sync.Mutex
+	dirs map[string]servedDir
+}
+
+type servedDir struct {
+	path string
+	fs   fsutil.FS
+}
+
+// add makes a folder readable for the daemon and returns its name, which depends only on the path.
+func (d *dirSource) add(path string) (string, error) {
+	sum := sha256.Sum256([]byte(path))
+	name := hex.EncodeToString(sum[:12])
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.dirs[name]; ok {
+		return name, nil
+	}
+	if fi, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("context folder %s does not exist", path)
+	} else if err == nil && !fi.IsDir() {
+		return "", fmt.Errorf("context %s is not a folder", path)
+	}
+	f, err := fsutil.NewFS(path)
+	if err != nil {
+		return "", fmt.Errorf("context folder %s cannot be read: %w", path, err)
+	}
+	// The user's ids must not enter cache keys.
+	f, err = fsutil.NewFilterFS(f, &fsutil.FilterOpt{Map: func(_ string, st *fstypes.Stat) fsutil.MapResult {
+		st.Uid, st.Gid = 0, 0
+		return fsutil.MapResultKeep
+	}})
+	if err != nil {
+		return "", err
+	}
+	if d.dirs == nil {
+		d.dirs = map[string]servedDir{}
+	}
+	d.dirs[name] = servedDir{path, f}
+	return name, nil
+}
+
+// LookupDir implements filesync.DirSource.
+func (d *dirSource) LookupDir(name string) (fsutil.FS, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f, ok := d.dirs[name]
+	return f.fs, ok
+}
+
+// path returns the folder that was added under a name.
+func (d *dirSource) path(name string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dirs[name].path
+}
+
+// ignoreFile returns the text of the ignore file for a context: the Dockerfile's own one, if there is one, else that of
+// the folder. No file is no text.
+func ignoreFile(dir, dockerfile string) ([]byte, error) {
+	names := []string{filepath.Join(dir, ".dockerignore")}
+	if dockerfile != "" {
+		names = append([]string{dockerfile + ".dockerignore"}, names...)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err == nil {
+			return text, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// diskRef answers as a result of the daemon would, with one file that was read here.
+type diskRef struct {
+	name string
+	text []byte
+}
+
+var errDiskRef = errors.New("only one file of this folder can be read")
+
+func (r *diskRef) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, error) {
+	if strings.TrimPrefix(req.Filename, "/") != r.name || r.text == nil {
+		return nil, &fs.PathError{Op: "open", Path: req.Filename, Err: fs.ErrNotExist}
+	}
+	text := r.text
+	if req.Range != nil {
+		text = text[min(req.Range.Offset, len(text)):]
+		if req.Range.Length > 0 {
+			text = text[:min(req.Range.Length, len(text))]
+		}
+	}
+	return text, nil
+}
+
+func (r *diskRef) StatFile(_ context.Context, req gateway.StatRequest) (*fstypes.Stat, error) {
+	if strings.TrimPrefix(req.Path, "/") != r.name || r.text == nil {
+		return nil, &fs.PathError{Op: "stat", Path: req.Path, Err: fs.ErrNotExist}
+	}
+	return &fstypes.Stat{Path: r.name, Mode: 0o644, Size: int64(len(r.text))}, nil
+}
+
+func (r *diskRef) ToState() (llb.State, error)    { return llb.State{}, errDiskRef }
+func (r *diskRef) Evaluate(context.Context) error { return nil }
+func (r *diskRef) ReadDir(context.Context, gateway.ReadDirRequest) ([]*fstypes.Stat, error) {
+	return nil, errDiskRef
+}

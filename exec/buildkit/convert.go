@@ -1,0 +1,312 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerui"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/apicaps"
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/xbuild/xbuild/plan"
+)
+
+// build is one target on one platform on its way through a run.
+type build struct {
+	*plan.Build
+	target *plan.Target
+	file   *sourceFile
+	links  map[string]*build // by context name
+
+	ready  chan struct{} // closed when the fields below are set
+	result converted
+	err    error
+	// def is result.state as it is solved; set after every build is ready.
+	def *llb.Definition
+}
+
+// converted is a Dockerfile that became LLB.
+type converted struct {
+	state  llb.State
+	config []byte // of the image
+	base   []byte // configuration of the base image, nil if there is none
+	epoch  *time.Time
+	path   string // client or server
+	why    string
+}
+
+func (b *build) use() plan.Use { return plan.Use{Target: b.Target, Platform: b.Platform.String()} }
+
+// id names the platform among the platforms of a result.
+func (b *build) id() string { return platforms.FormatAll(toOCI(b.Platform)) }
+
+// several reports whether the target is declared for several platforms.
+func (b *build) several() bool { return b.target.Declared > 1 }
+
+// convert makes LLB of the build's Dockerfile, in this process if that is possible.
+func (r *run) convert(ctx context.Context, gc gateway.Client, b *build) (converted, error) {
+	for name, l := range b.links {
+		select {
+		case <-l.ready:
+		case <-ctx.Done():
+			return converted{}, context.Cause(ctx)
+		}
+		if l.err != nil {
+			return converted{}, &linkError{name, l}
+		}
+	}
+	if why := b.file.plan.Frontend; why != "" {
+		return r.convertOnServer(ctx, gc, b, why)
+	}
+	c, err := r.convertHere(ctx, gc, b)
+	var cap *apicaps.CapError
+	if errors.As(err, &cap) {
+		return r.convertOnServer(ctx, gc, b, fmt.Sprintf("the daemon lacks a feature (%v)", cap))
+	}
+	return c, err
+}
+
+// linkError says that a build was not tried since one that it links to failed.
+type linkError struct {
+	context string
+	link    *build
+}
+
+func (e *linkError) Error() string {
+	return fmt.Sprintf("context %s needs target %s, which failed", e.context, e.link.Target)
+}
+
+func (e *linkError) Unwrap() error { return e.link.err }
+
+func (r *run) convertHere(ctx context.Context, gc gateway.Client, b *build) (converted, error) {
+	s, err := r.newShim(gc, b)
+	if err != nil {
+		return converted{}, err
+	}
+	ui, err := dockerui.NewClient(s)
+	if err != nil {
+		return converted{}, err
+	}
+	p := toOCI(b.Platform)
+	opt := dockerfile2llb.ConvertOpt{Config: ui.Config, Client: ui, TargetPlatform: &p, MetaResolver: s,
+		SourceMap: llb.NewSourceMap(nil, b.file.plan.Path, "Dockerfile", b.file.text),
+		// Without a receiver the linter would not look, and "# check=error=true" would have no effect.
+		Warn: func(string, string, string, string, []parser.Range) {}}
+	res, err := dockerfile2llb.Dockerfile2LLB(ctx, b.file.text, opt)
+	if err != nil {
+		return converted{}, err
+	}
+	c := converted{state: res.State, epoch: res.Epoch, path: "client"}
+	if c.config, err = json.Marshal(res.Image); err != nil {
+		return c, err
+	}
+	if res.BaseImage != nil {
+		c.base, err = json.Marshal(res.BaseImage)
+	}
+	return c, err
+}
+
+// shim stands between the Dockerfile converter and the daemon. It gives the converter the build's own options and linked
+// targets, reads ignore files from the disk instead of through the daemon, and resolves each image once a run.
+type shim struct {
+	gateway.Client
+	run    *run
+	build  *build
+	opts   map[string]string
+	inputs map[string]llb.State
+}
+
+func (r *run) newShim(gc gateway.Client, b *build) (*shim, error) {
+	s := &shim{Client: gc, run: r, build: b, opts: b.frontendOpts(r.opt.NoCache), inputs: map[string]llb.State{}}
+	if remote(b.Values.Context) {
+		s.opts["context"] = b.Values.Context
+	} else {
+		name, err := r.session.dirs.add(b.Values.Context)
+		if err != nil {
+			return nil, err
+		}
+		// The converter always names the main context "context"; the prefix tells which folder it is.
+		s.opts["local-sessionid:"+dockerui.DefaultLocalNameContext] = name + ":" + r.session.ID()
+	}
+	for name, value := range b.Values.Contexts {
+		key, err := contextName(name)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case b.links[name] != nil:
+			l := b.links[name].result
+			s.inputs[key] = l.state
+			md, err := json.Marshal(map[string][]byte{exptypes.ExporterImageConfigKey: l.config})
+			if err != nil {
+				return nil, err
+			}
+			s.opts["context:"+key] = "input:" + key
+			s.opts["input-metadata:"+key] = string(md)
+		case isURL(value):
+			s.opts["context:"+key] = value
+		default:
+			dir, err := r.session.dirs.add(value)
+			if err != nil {
+				return nil, fmt.Errorf("context %s: %w", name, err)
+			}
+			s.opts["context:"+key] = "local:" + dir
+		}
+	}
+	return s, nil
+}
+
+// contextName is the name of a named context as the converter looks it up.
+func contextName(name string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return "", fmt.Errorf("context name %q is not valid: %w", name, err)
+	}
+	return strings.TrimSuffix(reference.FamiliarString(named), ":latest"), nil
+}
+
+// frontendOpts are the options of the Dockerfile frontend that do not depend on where it runs.
+func (b *build) frontendOpts(noCache bool) map[string]string {
+	o := map[string]string{"platform": b.Platform.String(), "multi-platform": strconv.FormatBool(b.several())}
+	if b.Values.Stage != "" {
+		o["target"] = b.Values.Stage
+	}
+	for k, v := range b.Values.Args {
+		o["build-arg:"+k] = v
+	}
+	for k, v := range b.Values.Labels {
+		o["label:"+k] = v
+	}
+	if noCache || b.Values.NoCache {
+		o["no-cache"] = "" // means every stage
+	}
+	return o
+}
+
+func (s *shim) BuildOpts() gateway.BuildOpts {
+	o := s.Client.BuildOpts()
+	o.Opts, o.SessionID = s.opts, s.run.session.ID()
+	return o
+}
+
+func (s *shim) Inputs(context.Context) (map[string]llb.State, error) { return s.inputs, nil }
+
+// Solve answers the converter's reads of ignore files; anything else goes to the daemon.
+func (s *shim) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway.Result, error) {
+	dir := s.ignoreRead(req.Definition)
+	if dir == "" {
+		return s.Client.Solve(ctx, req)
+	}
+	dockerfile := ""
+	if dir == s.build.Values.Context && s.build.Values.DockerfileInline == "" {
+		dockerfile = s.build.Values.Dockerfile
+	}
+	text, err := ignoreFile(dir, dockerfile)
+	if err != nil {
+		return nil, err
+	}
+	res := gateway.NewResult()
+	res.SetRef(&diskRef{name: dockerui.DefaultDockerignoreName, text: text})
+	return res, nil
+}
+
+// ignoreRead returns the folder if a definition does nothing but read its ignore file.
+func (s *shim) ignoreRead(def *pb.Definition) string {
+	if def == nil || len(def.Def) == 0 || len(def.Def) > 2 { // the read, and the operation that marks it as the result
+		return ""
+	}
+	var op pb.Op
+	if err := op.UnmarshalVT(def.Def[0]); err != nil {
+		return ""
+	}
+	src := asLocal(&op)
+	if src == nil || src.attrs[pb.AttrFollowPaths] != `["`+dockerui.DefaultDockerignoreName+`"]` {
+		return ""
+	}
+	return s.run.session.dirs.path(src.name)
+}
+
+func (s *shim) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	return s.run.images.resolve(ctx, s.Client, ref, opt)
+}
+
+// imageCache resolves each image and platform once a run: it saves calls, and all builds see the same image.
+type imageCache struct {
+	mu      sync.Mutex
+	entries map[string]*imageEntry
+}
+
+type imageEntry struct {
+	done   chan struct{}
+	ref    string
+	digest digest.Digest
+	config []byte
+	err    error
+}
+
+func (c *imageCache) resolve(ctx context.Context, gc gateway.Client, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	if opt.ImageOpt == nil || opt.ImageOpt.Platform == nil {
+		return gc.ResolveImageConfig(ctx, ref, opt)
+	}
+	key := ref + "\x00" + platforms.FormatAll(*opt.ImageOpt.Platform) + "\x00" + opt.ImageOpt.ResolveMode
+	c.mu.Lock()
+	e, ok := c.entries[key]
+	if !ok {
+		if c.entries == nil {
+			c.entries = map[string]*imageEntry{}
+		}
+		e = &imageEntry{done: make(chan struct{})}
+		c.entries[key] = e
+	}
+	c.mu.Unlock()
+	if !ok {
+		e.ref, e.digest, e.config, e.err = gc.ResolveImageConfig(ctx, ref, opt)
+		if e.err != nil && noMatch.MatchString(e.err.Error()) {
+			e.err = &noPlatformError{platforms.FormatAll(*opt.ImageOpt.Platform), e.err}
+		}
+		close(e.done)
+	}
+	select {
+	case <-e.done:
+		return e.ref, e.digest, slices.Clone(e.config), e.err
+	case <-ctx.Done():
+		return "", "", nil, context.Cause(ctx)
+	}
+}
+
+// noPlatformError says that an image does not exist for a platform.
+type noPlatformError struct {
+	platform string
+	err      error
+}
+
+func (e *noPlatformError) Error() string { return fmt.Sprintf("%v (%s)", e.err, e.platform) }
+func (e *noPlatformError) Unwrap() error { return e.err }
+
+// remote reports whether a main context is a URL that BuildKit reads.
+func remote(context string) bool {
+	return slices.ContainsFunc([]string{"http://", "https://", "git://", "ssh://", "git@"}, func(p string) bool {
+		return strings.HasPrefix(context, p)
+	})
+}
+
+// isURL reports whether a named context is anything but a folder.
+func isURL(value string) bool {
+	return remote(value) || strings.HasPrefix(value, "docker-image://") || strings.HasPrefix(value, "oci-layout://")
+}

@@ -1,0 +1,283 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
+)
+
+// localExport receives the local outputs of a run. Its zero value has none.
+type localExport struct {
+	staging *output.Staging
+	items   []*localItem
+}
+
+// localItem is the result of one build, received once, and the destinations that want it.
+type localItem struct {
+	build *build
+	key   string            // folder in the staging folder
+	attrs map[string]string // for the exporter
+	dests []localDest
+}
+
+type localDest struct {
+	folder string // where the files go
+	output string // the output's own dest, which the report names
+}
+
+// newLocalExport lists the local outputs of the plan and makes the staging folder for them.
+func (r *run) newLocalExport(owner output.Owner) (*localExport, error) {
+	e := &localExport{}
+	var roots []string
+	var uses []plan.Use
+	for _, b := range r.builds {
+		if !b.Requested {
+			continue
+		}
+		for _, o := range b.Values.Outputs {
+			if o.Type != schema.OutputLocal {
+				continue
+			}
+			if err := e.add(b, o); err != nil {
+				return nil, &exec.Failure{Kind: exec.OutputFailed, Uses: []plan.Use{b.use()}, Err: err}
+			}
+			if !slices.Contains(roots, o.Dest) {
+				roots = append(roots, o.Dest)
+			}
+			uses = append(uses, b.use())
+		}
+	}
+	if len(roots) == 0 {
+		return e, nil
+	}
+	var err error
+	if e.staging, err = output.NewStaging(roots, owner); err != nil {
+		return nil, &exec.Failure{Kind: exec.OutputFailed, Uses: uses, Err: err}
+	}
+	return e, nil
+}
+
+func (e *localExport) add(b *build, o schema.Output) error {
+	split := b.several() && !b.ownDest(o.Dest)
+	attrs := maps.Clone(o.Attrs)
+	if v, ok := attrs["platform-split"]; ok {
+		var err error
+		if split, err = strconv.ParseBool(v); err != nil {
+			return fmt.Errorf("output %s: platform-split=%q is neither true nor false", o.Dest, v)
+		}
+		delete(attrs, "platform-split")
+	}
+	if v := attrs["mode"]; v != "" && v != "copy" {
+		return fmt.Errorf("output %s: mode=%s is not supported; files that the build did not make are always kept", o.Dest, v)
+	}
+	folder := o.Dest
+	if split {
+		folder = filepath.Join(o.Dest, b.Platform.Slug())
+	}
+	dest := localDest{folder, o.Dest}
+	for _, it := range e.items {
+		if it.build == b && maps.Equal(it.attrs, attrs) {
+			it.dests = append(it.dests, dest)
+			return nil
+		}
+	}
+	e.items = append(e.items, &localItem{build: b, key: "o" + strconv.Itoa(len(e.items)), attrs: attrs, dests: []localDest{dest}})
+	return nil
+}
+
+// ownDest reports whether the build file gives each platform of the target a folder of its own already.
+func (b *build) ownDest(dest string) bool {
+	n := 0
+	for _, o := range b.target.Outputs {
+		if o.Type == schema.OutputLocal && o.Dest == dest {
+			if o.Platform == "" {
+				return false
+			}
+			n++
+		}
+	}
+	return n == 1
+}
+
+// dir is the folder to receive into, empty if there are no local outputs.
+func (e *localExport) dir() string {
+	if e.staging == nil {
+		return ""
+	}
+	return e.staging.Dir()
+}
+
+func (e *localExport) close() {
+	if e.staging != nil {
+		e.staging.Close()
+	}
+}
+
+// exportLocals receives every local output into the staging folder, with one build for all outputs of equal attributes,
+// and checks the files.
+func (r *run) exportLocals(ctx context.Context, _ gateway.Client) error {
+	e := r.export
+	for rest := e.items; len(rest) > 0; {
+		var group, others []*localItem
+		for _, it := range rest {
+			if maps.Equal(it.attrs, rest[0].attrs) {
+				group = append(group, it)
+			} else {
+				others = append(others, it)
+			}
+		}
+		if err := r.receive(ctx, group); err != nil {
+			return r.exportFailed(ctx, exec.OutputFailed, err, group...)
+		}
+		rest = others
+	}
+	for _, it := range e.items {
+		if err := r.check(it); err != nil {
+			return r.exportFailed(ctx, exec.OutputFailed, err, it)
+		}
+	}
+	return nil
+}
+
+func (r *run) receive(ctx context.Context, items []*localItem) error {
+	var names []string
+	for _, it := range items {
+		for _, d := range it.dests {
+			if !slices.Contains(names, d.output) {
+				names = append(names, d.output)
+			}
+		}
+	}
+	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: "receiving files for " + strings.Join(names, ", ")})
+	attrs := map[string]string{"platform-split": "true"}
+	maps.Copy(attrs, items[0].attrs)
+	opt := r.solveOpt()
+	opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, Attrs: attrs}}
+	_, err := r.client.Build(ctx, opt, product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+		res := gateway.NewResult()
+		var ps exptypes.Platforms
+		for _, it := range items {
+			one, err := gc.Solve(ctx, gateway.SolveRequest{Definition: it.build.def.ToPB()})
+			if err != nil {
+				return nil, err
+			}
+			res.AddRef(it.key, one.Ref)
+			ps.Platforms = append(ps.Platforms, exptypes.Platform{ID: it.key, Platform: toOCI(it.build.Platform)})
+		}
+		md, err := json.Marshal(ps)
+		if err != nil {
+			return nil, err
+		}
+		res.AddMeta(exptypes.ExporterPlatformsKey, md)
+		return res, nil
+	}, nil)
+	if err != nil {
+		return err
+	}
+	for _, it := range items { // an empty result leaves no folder
+		if err := os.MkdirAll(filepath.Join(r.export.dir(), it.key), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exportFailed notes a failure that is not that of a build.
+func (r *run) exportFailed(ctx context.Context, kind exec.FailureKind, err error, items ...*localItem) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	p := problem{err: err, kind: kind}
+	for _, it := range items {
+		p.uses = append(p.uses, it.build.use())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.problems = append(r.problems, p)
+	return errStopped
+}
+
+// check looks at every program of a result. One for another machine than the target's is an error if the plan changed
+// the Dockerfile, since then the change is to blame; else it is the user's own and worth a remark.
+func (r *run) check(it *localItem) error {
+	rewritten := slices.ContainsFunc(it.build.Stages, func(id string) bool {
+		st := r.plan.Stage(id)
+		return st != nil && st.Evidence != nil
+	})
+	root := filepath.Join(r.export.dir(), it.key)
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		err = output.Check(path, it.build.Platform)
+		var wrong *output.Mismatch
+		if !errors.As(err, &wrong) {
+			return err
+		}
+		rel, _ := filepath.Rel(root, path) // both come from one walk
+		text := fmt.Sprintf("%s of target %s is %s, but was built for %s", filepath.ToSlash(rel), it.build.Target, wrong.Found, it.build.Platform)
+		if rewritten {
+			return fmt.Errorf("%s; nothing was written; build it with strategy \"emulate\", and report this as a bug", text)
+		}
+		r.emit(exec.Event{Type: exec.Message, Time: time.Now(), Name: text})
+		return nil
+	})
+}
+
+// commitLocals puts the received files where they belong.
+func (r *run) commitLocals() error {
+	e := r.export
+	if e.staging == nil {
+		return nil
+	}
+	var moves []output.Move
+	var of []*exec.OutputResult
+	var uses []plan.Use
+	var results []*exec.OutputResult
+	changed := map[*exec.OutputResult]int{}
+	for _, it := range e.items {
+		uses = append(uses, it.build.use())
+		for _, d := range it.dests {
+			moves = append(moves, output.Move{From: it.key, Dest: d.folder})
+			i := slices.IndexFunc(results, func(o *exec.OutputResult) bool { return o.Target == it.build.Target && o.Dest == d.output })
+			if i < 0 {
+				i = len(results)
+				results = append(results, &exec.OutputResult{Target: it.build.Target, Type: string(schema.OutputLocal), Dest: d.output})
+			}
+			of = append(of, results[i])
+		}
+	}
+	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: "writing files"})
+	done, err := e.staging.Commit(moves)
+	if err != nil {
+		return &exec.Failure{Kind: exec.OutputFailed, Uses: uses, Err: err}
+	}
+	for i, d := range done {
+		of[i].Files += d.Files
+		of[i].Bytes += d.Bytes
+		changed[of[i]] += d.Changed
+	}
+	for _, o := range results {
+		o.Unchanged = changed[o] == 0
+		r.outputs = append(r.outputs, *o)
+	}
+	return nil
+}

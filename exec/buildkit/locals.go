@@ -1,0 +1,178 @@
+package buildkit
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
+	"google.golang.org/protobuf/proto"
+)
+
+// locals makes all builds of a run read a folder through one and the same step. Each build by itself asks for just the
+// paths that its COPY instructions name, which would be another step, and another upload, for every target and
+// platform. So first [locals.collect] unites the paths over all definitions, then [locals.rewrite] puts the united step
+// in place of each build's own. What a COPY depends on is the content of what it copies, so cache keys stay the same.
+type locals struct {
+	session string
+
+	mu    sync.Mutex
+	paths map[string]map[string]bool // by key of the step; a nil set means the whole folder
+}
+
+// localSource is a step that reads a folder.
+type localSource struct {
+	name  string // under which the session serves the folder
+	attrs map[string]string
+}
+
+// asLocal returns the folder that an operation reads, or nil.
+func asLocal(op *pb.Op) *localSource {
+	src := op.GetSource()
+	if src == nil {
+		return nil
+	}
+	name, ok := strings.CutPrefix(src.Identifier, "local://")
+	if !ok {
+		return nil
+	}
+	// A session of the form prefix:id stands for another folder than the name says; see [shim].
+	if prefix, _, ok := strings.Cut(src.Attrs[pb.AttrLocalSessionID], ":"); ok {
+		name = prefix
+	}
+	return &localSource{name, src.Attrs}
+}
+
+// key tells apart what cannot be read by one step: folders, and filters of one folder.
+func (s *localSource) key() string {
+	var b strings.Builder
+	b.WriteString(s.name)
+	for _, k := range slices.Sorted(maps.Keys(s.attrs)) {
+		if k != pb.AttrLocalSessionID && k != pb.AttrSharedKeyHint && k != pb.AttrFollowPaths {
+			fmt.Fprintf(&b, "\x00%s=%s", k, s.attrs[k])
+		}
+	}
+	return b.String()
+}
+
+// collect adds what a definition reads.
+func (l *locals) collect(def *llb.Definition) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, raw := range def.Def {
+		var op pb.Op
+		if err := op.UnmarshalVT(raw); err != nil {
+			return err
+		}
+		src := asLocal(&op)
+		if src == nil {
+			continue
+		}
+		if l.paths == nil {
+			l.paths = map[string]map[string]bool{}
+		}
+		key := src.key()
+		set, seen := l.paths[key]
+		follow, limited := src.attrs[pb.AttrFollowPaths]
+		switch {
+		case !limited:
+			l.paths[key] = nil
+			continue
+		case seen && set == nil:
+			continue
+		case !seen:
+			set = map[string]bool{}
+			l.paths[key] = set
+		}
+		var paths []string
+		if err := json.Unmarshal([]byte(follow), &paths); err != nil {
+			return err
+		}
+		for _, p := range paths {
+			set[p] = true
+		}
+	}
+	return nil
+}
+
+// united returns the common step for src.
+func (l *locals) united(src *localSource) (*pb.SourceOp, error) {
+	key := src.key()
+	sum := sha256.Sum256([]byte(key))
+	attrs := maps.Clone(src.attrs)
+	attrs[pb.AttrLocalSessionID] = l.session
+	// The daemon keeps the copy of a folder under its name and this hint, so each set of filters has a copy of its own.
+	attrs[pb.AttrSharedKeyHint] = hex.EncodeToString(sum[:8])
+	delete(attrs, pb.AttrFollowPaths)
+	l.mu.Lock()
+	set := l.paths[key]
+	l.mu.Unlock()
+	if set != nil {
+		paths, err := json.Marshal(slices.Sorted(maps.Keys(set)))
+		if err != nil {
+			return nil, err
+		}
+		attrs[pb.AttrFollowPaths] = string(paths)
+	}
+	return &pb.SourceOp{Identifier: "local://" + src.name, Attrs: attrs}, nil
+}
+
+// rewrite returns the definition with the common steps in place of its own, and the digests of all that depends on them
+// made anew.
+func (l *locals) rewrite(def *llb.Definition) (*llb.Definition, error) {
+	out := &llb.Definition{Metadata: map[digest.Digest]llb.OpMetadata{}, Constraints: def.Constraints}
+	moved := map[digest.Digest]digest.Digest{}
+	seen := map[digest.Digest]bool{}
+	for _, raw := range def.Def { // inputs come before their users
+		var op pb.Op
+		if err := op.UnmarshalVT(raw); err != nil {
+			return nil, err
+		}
+		changed := false
+		if src := asLocal(&op); src != nil {
+			united, err := l.united(src)
+			if err != nil {
+				return nil, err
+			}
+			op.Op, changed = &pb.Op_Source{Source: united}, true
+		}
+		for _, in := range op.Inputs {
+			if to, ok := moved[digest.Digest(in.Digest)]; ok {
+				in.Digest, changed = string(to), true
+			}
+		}
+		old := digest.FromBytes(raw)
+		if changed {
+			var err error
+			if raw, err = (proto.MarshalOptions{Deterministic: true}).Marshal(&op); err != nil {
+				return nil, err
+			}
+		}
+		now := digest.FromBytes(raw)
+		if now != old {
+			moved[old] = now
+		}
+		if !seen[now] {
+			seen[now] = true
+			out.Def = append(out.Def, raw)
+		}
+	}
+	for d, md := range def.Metadata {
+		out.Metadata[cmp.Or(moved[d], d)] = md
+	}
+	if def.Source != nil {
+		out.Source = &pb.Source{Infos: def.Source.Infos, Locations: map[string]*pb.Locations{}}
+		for d, at := range def.Source.Locations {
+			out.Source.Locations[string(cmp.Or(moved[digest.Digest(d)], digest.Digest(d)))] = at
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,306 @@
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/plan"
+)
+
+// product is how BuildKit is told who asks.
+const product = "xbuild"
+
+// drainTime is how long a cancelled run waits for the daemon's last words.
+const drainTime = 2 * time.Second
+
+// The liveness probe: a daemon that is frozen, or a network that is gone, shows no error by itself.
+const (
+	probeEvery  = 5 * time.Second // and as long to answer
+	probeMisses = 2
+)
+
+// run is one execution of a plan.
+type run struct {
+	*Backend
+	plan    *plan.Plan
+	opt     exec.Options
+	gate    *gate
+	emit    func(exec.Event)
+	steps   *steps
+	builds  []*build // in plan order
+	files   map[string]*sourceFile
+	session *buildSession
+	locals  *locals
+	images  imageCache
+	export  *localExport
+
+	mu       sync.Mutex
+	problems []problem
+	outputs  []exec.OutputResult
+}
+
+// Run executes the plan; see the package documentation. The result tells how each build was solved, also after a
+// failure. The error is the context's if that ended the run, else one or more *exec.Failure.
+func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit func(exec.Event)) (*exec.Result, error) {
+	g := &gate{emit: emit}
+	defer g.close()
+	r, err := b.newRun(p, opt, g)
+	if err != nil {
+		return nil, err
+	}
+	defer r.export.close()
+	r.session, err = b.openSession(ctx, r.export.dir())
+	if err != nil {
+		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}
+	}
+	r.locals = &locals{session: r.session.ID()}
+	err = r.hub(ctx)
+	r.session.end() // from here on nothing arrives in the staging folder
+	if ctx.Err() != nil {
+		return r.result(), context.Cause(ctx)
+	}
+	if err = r.failures(err); err != nil {
+		return r.result(), err
+	}
+	if err := r.commitLocals(); err != nil {
+		return r.result(), err
+	}
+	return r.result(), nil
+}
+
+func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
+	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}}
+	r.steps = newSteps(p, r.emit)
+	byUse := map[plan.Use]*build{}
+	for i := range p.Builds {
+		pb := &p.Builds[i]
+		f, t := p.Dockerfile(pb.Dockerfile), p.Target(pb.Target)
+		if f == nil || t == nil {
+			return nil, fmt.Errorf("the plan has no Dockerfile %q or no target %q", pb.Dockerfile, pb.Target)
+		}
+		if r.files[f.ID] == nil {
+			r.files[f.ID] = newSourceFile(f)
+		}
+		bd := &build{Build: pb, target: t, file: r.files[f.ID], links: map[string]*build{}, ready: make(chan struct{})}
+		for name, u := range pb.Links {
+			l := byUse[u]
+			if l == nil {
+				return nil, fmt.Errorf("the plan builds %s on %s before %s on %s, which it uses", pb.Target, pb.Platform, u.Target, u.Platform)
+			}
+			bd.links[name] = l
+		}
+		byUse[bd.use()] = bd
+		r.builds = append(r.builds, bd)
+	}
+	var err error
+	r.export, err = r.newLocalExport(b.opt.Owner)
+	return r, err
+}
+
+// result tells what is known so far.
+func (r *run) result() *exec.Result {
+	res := &exec.Result{Outputs: r.outputs}
+	for _, b := range r.builds {
+		select {
+		case <-b.ready:
+			if b.err == nil {
+				res.Builds = append(res.Builds, exec.BuildResult{Target: b.Target, Platform: b.Platform.String(), Path: b.result.path, Why: b.result.why})
+			}
+		default:
+		}
+	}
+	return res
+}
+
+// hub runs everything inside one gateway build, and returns when the daemon has said all about it.
+func (r *run) hub(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go r.probe(ctx, cancel)
+	status := make(chan *client.SolveStatus)
+	drained, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(drained)
+		for m := range status {
+			r.steps.update(m)
+		}
+	}()
+	go func() {
+		_, err := r.client.Build(ctx, r.solveOpt(), product, r.buildAll, status)
+		<-drained
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return causeOr(ctx, err)
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return causeOr(ctx, err)
+	case <-time.After(drainTime):
+		return context.Cause(ctx)
+	}
+}
+
+// causeOr is the reason why the context ended, if it did, else err.
+func causeOr(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && err != nil {
+		return cause
+	}
+	return err
+}
+
+// solveOpt are the options of every build that shares the run's session.
+func (r *run) solveOpt() client.SolveOpt {
+	return client.SolveOpt{SharedSession: r.session.Session, SessionPreInitialized: true, Internal: true, FrontendAttrs: map[string]string{}}
+}
+
+// errStopped ends the hub after a failure that was noted.
+var errStopped = errors.New("a build failed")
+
+// buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
+func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.exportLocals, r.exportImages}
+	for _, phase := range phases {
+		err := phase(ctx, gc)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return gateway.NewResult(), nil
+}
+
+// convertAll makes LLB of every build. Builds wait for those they link to.
+func (r *run) convertAll(ctx context.Context, gc gateway.Client) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, b := range r.builds {
+		g.Go(func() error {
+			defer close(b.ready)
+			b.result, b.err = r.convert(gctx, gc, b)
+			if b.err == nil {
+				b.def, b.err = b.result.state.Marshal(gctx)
+			}
+			if b.err == nil {
+				b.err = r.locals.collect(b.def)
+			}
+			return r.note(gctx, b, b.err)
+		})
+	}
+	return g.Wait()
+}
+
+// define gives every build its final definition and registers the steps.
+func (r *run) define(context.Context, gateway.Client) error {
+	for _, b := range r.builds {
+		if b.err != nil {
+			continue
+		}
+		if b.def, b.err = r.locals.rewrite(b.def); b.err != nil {
+			return b.err
+		}
+		st := r.plan.Stage(b.Result)
+		r.steps.add(b, b.def, st != nil && st.Kind == plan.Opaque)
+		for _, f := range r.files {
+			b.def.Source = f.mapSources(b.def.Source)
+		}
+	}
+	return nil
+}
+
+// solveAll builds every requested target and platform. Linked ones are part of those that use them.
+func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
+	g, gctx := errgroup.WithContext(ctx)
+	if r.opt.Parallel > 0 {
+		g.SetLimit(r.opt.Parallel)
+	}
+	for _, b := range r.builds {
+		if !b.Requested || b.err != nil {
+			continue
+		}
+		g.Go(func() error {
+			if gctx.Err() != nil {
+				return context.Cause(gctx)
+			}
+			_, err := gc.Solve(gctx, gateway.SolveRequest{Definition: b.def.ToPB(), Evaluate: true})
+			return r.note(gctx, b, err)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.problems) > 0 { // of builds that were let finish
+		return errStopped
+	}
+	return nil
+}
+
+// probe ends the run if the daemon stops answering.
+func (r *run) probe(ctx context.Context, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(r.probeEvery)
+	defer tick.Stop()
+	misses := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		call, done := context.WithTimeout(ctx, r.probeEvery)
+		_, err := r.client.Info(call)
+		done()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			misses = 0
+			continue
+		}
+		if misses++; misses == probeMisses {
+			cancel(&lostError{err})
+			return
+		}
+	}
+}
+
+// lostError says that the daemon does not answer any more.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string {
+	return "BuildKit does not answer any more: " + cleanMessage(e.err)
+}
+func (e *lostError) Unwrap() error { return e.err }
+
+// gate lets events through until the run has returned.
+type gate struct {
+	mu     sync.RWMutex
+	closed bool
+	emit   func(exec.Event)
+}
+
+func (g *gate) send(e exec.Event) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if !g.closed && g.emit != nil {
+		g.emit(e)
+	}
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+}

@@ -1,0 +1,134 @@
+package buildkit
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/solver/pb"
+
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// sourceFile is a Dockerfile of the plan, with what leads from lines of the text that is built to the user's own text and
+// to stages.
+type sourceFile struct {
+	plan *plan.Dockerfile
+	text []byte // as it is built
+	// starts holds the line of each stage's FROM in text; empty if the text is not a Dockerfile that can be parsed here.
+	starts []int
+}
+
+func newSourceFile(f *plan.Dockerfile) *sourceFile {
+	s := &sourceFile{plan: f, text: []byte(f.Text)}
+	if f.Rewritten != nil {
+		s.text = []byte(*f.Rewritten)
+	}
+	// A text that cannot be parsed is reported where it is converted.
+	ast, err := parser.Parse(bytes.NewReader(s.text))
+	if err != nil {
+		return s
+	}
+	stages, _, err := instructions.Parse(ast.AST, nil)
+	if err != nil {
+		return s
+	}
+	for _, st := range stages {
+		line := 0
+		for _, r := range st.Location {
+			if line == 0 || r.Start.Line < line {
+				line = r.Start.Line
+			}
+		}
+		s.starts = append(s.starts, line)
+	}
+	return s
+}
+
+// stageAt is the index of the stage that a line of the built text belongs to, -1 if none.
+func (s *sourceFile) stageAt(line int) int {
+	at := -1
+	for i, start := range s.starts {
+		if start <= line {
+			at = i
+		}
+	}
+	return at
+}
+
+// userLine is the line of the user's text that a line of the built text stands for.
+func (s *sourceFile) userLine(line int) int {
+	if s.plan.Rewritten == nil || line < 1 || line > len(s.plan.Lines) {
+		return line
+	}
+	return s.plan.Lines[line-1]
+}
+
+// userRange covers lines first to last of the built text, in the user's text.
+func (s *sourceFile) userRange(first, last int) *diag.Range {
+	first, last = s.userLine(first), s.userLine(last)
+	return &diag.Range{Filename: s.plan.Path, Start: diag.Pos{Line: first}, End: diag.Pos{Line: max(first, last)}}
+}
+
+// holds reports whether a source of a definition is this file. Its text tells, since frontends name files as they like.
+func (s *sourceFile) holds(info *pb.SourceInfo) bool {
+	return info != nil && (len(s.text) == 0 || bytes.Equal(info.Data, s.text))
+}
+
+// mapSources returns the sources of a definition with the user's own text and lines in place of the rewritten ones, so
+// that whoever prints the daemon's errors prints the right thing. The argument stays as it is: definitions share it.
+func (s *sourceFile) mapSources(src *pb.Source) *pb.Source {
+	if src == nil || s.plan.Rewritten == nil {
+		return src
+	}
+	src = src.CloneVT()
+	mine := map[int32]bool{}
+	for i, info := range src.Infos {
+		if s.holds(info) {
+			mine[int32(i)] = true
+			info.Data, info.Filename = []byte(s.plan.Text), s.plan.Path
+		}
+	}
+	for _, at := range src.Locations {
+		for _, l := range at.Locations {
+			if !mine[l.SourceIndex] {
+				continue
+			}
+			for _, r := range l.Ranges {
+				r.Start.Line = int32(s.userLine(int(r.Start.Line)))
+				r.End.Line = int32(s.userLine(int(r.End.Line)))
+			}
+		}
+	}
+	return src
+}
+
+// span is the first and the last line of some ranges; zero if there are none.
+func span(ranges []*pb.Range) (first, last int) {
+	for _, r := range ranges {
+		start, end := int(r.Start.Line), int(r.End.Line)
+		if first == 0 || start < first {
+			first = start
+		}
+		last = max(last, start, end)
+	}
+	return first, last
+}
+
+// errorRange is the place in the built text that a conversion error names.
+func errorRange(err error) (first, last int) {
+	var le *parser.LocationError
+	if !errors.As(err, &le) || len(le.Locations) == 0 {
+		return 0, 0
+	}
+	// The innermost place was added first.
+	for _, r := range le.Locations[0] {
+		if first == 0 || r.Start.Line < first {
+			first = r.Start.Line
+		}
+		last = max(last, r.Start.Line, r.End.Line)
+	}
+	return first, last
+}

@@ -1,0 +1,265 @@
+package buildkit
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// steps knows what every step of a run belongs to, and turns the daemon's status stream into events.
+//
+// A step is known by its digest before it runs, so the mapping to stages is exact: the same digest in the definitions of
+// several builds is one step of several stage instances.
+type steps struct {
+	emit  func(exec.Event)
+	order map[string]int // stage ids, by position in the plan
+
+	mu    sync.Mutex
+	known map[digest.Digest]*step
+}
+
+type step struct {
+	id     string
+	stages []string
+	uses   []plan.Use // builds whose definition contains it
+	name   string
+	at     *diag.Range // in the user's file; nil if unknown
+	source []byte      // that file's text
+	lookup bool        // an image or a folder: the daemon looks it up first, and fetches it only if it must
+
+	started, completed time.Time
+	runs               int
+	held               bool // looked up, nothing reported
+	logs               tail
+}
+
+func newSteps(p *plan.Plan, emit func(exec.Event)) *steps {
+	s := &steps{emit: emit, order: map[string]int{}, known: map[digest.Digest]*step{}}
+	for i, st := range p.Stages {
+		s.order[st.ID] = i
+	}
+	return s
+}
+
+// add registers the steps of a build's definition. Builds that a build links to must have been added before. It reads
+// line numbers of the text as it is built, so it comes before [sourceFile.mapSources].
+func (s *steps) add(b *build, def *llb.Definition, opaque bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	linked := map[plan.Use]bool{}
+	for _, l := range b.links {
+		linked[l.use()] = true
+	}
+	for _, raw := range def.Def {
+		d := digest.FromBytes(raw)
+		var op pb.Op
+		if err := op.UnmarshalVT(raw); err != nil || op.Op == nil {
+			continue // the last operation only marks the result
+		}
+		st := s.known[d]
+		if st == nil {
+			st = &step{id: string(d)}
+			s.known[d] = st
+			// The daemon runs a step that must ignore the cache under this other name if a cacheable twin is active.
+			s.known[digest.FromString(string(d)+"-ignorecache")] = st
+		}
+		if !slices.Contains(st.uses, b.use()) {
+			st.uses = append(st.uses, b.use())
+		}
+		title := def.Metadata[d].Description["llb.customname"]
+		if st.name == "" {
+			st.name = title
+		}
+		if src := op.GetSource(); src != nil {
+			st.lookup = strings.HasPrefix(src.Identifier, "docker-image://") || strings.HasPrefix(src.Identifier, "local://")
+		}
+		first, last := b.lines(def, d)
+		if first == 0 && !opaque {
+			continue
+		}
+		if st.at == nil && first > 0 {
+			st.at, st.source = b.file.userRange(first, last), []byte(b.file.plan.Text)
+		}
+		stage := b.ByIndex[b.file.stageAt(first)]
+		if opaque {
+			if isInternal(title) {
+				continue
+			}
+			stage = b.Result
+		}
+		// A step that came in by a link belongs to the linked build's stages, even if this file has such a line too.
+		fromLink := slices.ContainsFunc(st.uses, func(u plan.Use) bool { return linked[u] })
+		if stage != "" && (!fromLink || len(st.stages) == 0) && !slices.Contains(st.stages, stage) {
+			st.stages = append(st.stages, stage)
+			slices.SortFunc(st.stages, func(x, y string) int { return s.order[x] - s.order[y] })
+		}
+		if stage != "" {
+			st.name = stepText(st.name)
+		}
+	}
+}
+
+// lines finds a step in the text that b is built from; 0 if it does not come from there.
+func (b *build) lines(def *llb.Definition, d digest.Digest) (first, last int) {
+	if def.Source == nil {
+		return 0, 0
+	}
+	for _, l := range def.Source.Locations[string(d)].GetLocations() {
+		if i := int(l.SourceIndex); i < len(def.Source.Infos) && b.file.holds(def.Source.Infos[i]) {
+			if first, last = span(l.Ranges); first > 0 {
+				return first, last
+			}
+		}
+	}
+	return 0, 0
+}
+
+// find returns a known step.
+func (s *steps) find(d digest.Digest) *step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known[d]
+}
+
+// get returns a step, known or not yet.
+func (s *steps) get(d digest.Digest) *step {
+	st := s.known[d]
+	if st == nil {
+		st = &step{id: string(d)}
+		s.known[d] = st
+	}
+	return st
+}
+
+// update turns one message of the status stream into events.
+func (s *steps) update(m *client.SolveStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range m.Vertexes {
+		s.vertex(v)
+	}
+	for _, l := range m.Logs {
+		st := s.get(l.Vertex)
+		st.logs.write(l.Data)
+		s.emit(exec.Event{Type: exec.StepLog, Time: l.Timestamp, Stages: st.stages, Step: st.id, Name: st.name, Line: st.line(), Data: l.Data})
+	}
+}
+
+// vertex reports what is new in a vertex. The daemon repeats itself, and runs a step that has no input twice: once to
+// look it up, and again if its content is needed.
+func (s *steps) vertex(v *client.Vertex) {
+	st := s.get(v.Digest)
+	if st.name == "" {
+		st.name = v.Name
+	}
+	ev := exec.Event{Stages: st.stages, Step: st.id, Name: st.name, Line: st.line()}
+	if v.Started != nil && v.Started.After(st.started) {
+		st.started = *v.Started
+		st.runs++
+		st.held = st.lookup && st.runs == 1
+		if !v.Cached && !st.held {
+			ev.Type, ev.Time = exec.StepStarted, st.started
+			s.emit(ev)
+		}
+	}
+	if v.Completed == nil || !v.Completed.After(st.completed) {
+		return
+	}
+	st.completed = *v.Completed
+	if st.held && v.Error == "" && !v.Cached {
+		return
+	}
+	st.held = false
+	ev.Type, ev.Time, ev.Started, ev.Cached, ev.Err = exec.StepDone, st.completed, st.started, v.Cached, v.Error
+	if ev.Started.IsZero() {
+		ev.Started = st.completed
+	}
+	s.emit(ev)
+}
+
+// flush reports the images that were looked up and never needed: what is built on them came from the cache.
+func (s *steps) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var held []*step
+	for _, st := range s.known {
+		if st.held && !slices.Contains(held, st) {
+			held = append(held, st)
+		}
+	}
+	slices.SortFunc(held, func(x, y *step) int { return x.completed.Compare(y.completed) })
+	for _, st := range held {
+		st.held = false
+		if len(st.stages) == 0 {
+			continue
+		}
+		s.emit(exec.Event{Type: exec.StepDone, Time: st.completed, Started: st.started, Stages: st.stages, Step: st.id, Name: st.name,
+			Line: st.line(), Cached: true})
+	}
+}
+
+func (st *step) line() int {
+	if st.at == nil {
+		return 0
+	}
+	return st.at.Start.Line
+}
+
+var (
+	titlePrefix = regexp.MustCompile(`^\[[^\]]*\] `)
+	titleDigest = regexp.MustCompile(`@sha256:[0-9a-f]{64}`)
+)
+
+// stepText is a step's title without the platform, stage and number that BuildKit puts in front.
+func stepText(title string) string {
+	return titleDigest.ReplaceAllString(titlePrefix.ReplaceAllString(title, ""), "")
+}
+
+// isInternal reports whether BuildKit's title marks a step as one of its own.
+func isInternal(title string) bool {
+	return strings.HasPrefix(title, "[") && strings.Contains(titlePrefix.FindString(title), "internal]")
+}
+
+// tail keeps the last lines of a log.
+type tail struct{ buf []byte }
+
+const (
+	tailLines = 20
+	tailBytes = 16 << 10
+)
+
+func (t *tail) write(p []byte) {
+	t.buf = append(t.buf, p...)
+	if n := len(t.buf) - tailBytes; n > tailBytes { // now and then, not for every chunk
+		t.buf = append([]byte(nil), t.buf[n:]...)
+	}
+}
+
+// lines returns the last lines that were written, the last one without a line end included.
+func (t *tail) lines() []string {
+	text := bytes.TrimRight(t.buf, "\r\n")
+	if len(text) == 0 {
+		return nil
+	}
+	lines := strings.Split(string(text), "\n")
+	for i, l := range lines {
+		l = strings.TrimSuffix(l, "\r")
+		if j := strings.LastIndexByte(l, '\r'); j >= 0 { // what a terminal would show of a progress line
+			l = l[j+1:]
+		}
+		lines[i] = l
+	}
+	return lines[max(0, len(lines)-tailLines):]
+}

@@ -1,0 +1,258 @@
+package embedded
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+)
+
+// Supported says whether this program carries a BuildKit.
+const Supported = true
+
+const (
+	// answerLimit is how long a daemon that accepts a connection may take to answer.
+	answerLimit = 10 * time.Second
+	poll        = 20 * time.Millisecond
+)
+
+// Ensure returns the address of a BuildKit that answers, as "unix:///PATH". It starts one if none runs for the state
+// folder. The error says what to do about it: a missing runtime, missing rights, a mistake in the configuration file,
+// or what the daemon had to say when it failed to start.
+func Ensure(ctx context.Context, cfg Config) (addr string, err error) {
+	cfg, err = cfg.complete()
+	if err != nil {
+		return "", err
+	}
+	if os.Geteuid() != 0 {
+		return "", errors.New("the built-in BuildKit needs root for now; run sudo xbuild ..., or set BUILDKIT_HOST to the address of a running buildkitd")
+	}
+	file, err := readSettings(cfg, os.Environ())
+	if err != nil {
+		return "", err
+	}
+	l := newLayout(cfg.StateDir)
+	ok, err := acquire(ctx, l, file.hash)
+	if err == nil && !ok {
+		err = start(ctx, l, cfg, file)
+	}
+	if err != nil {
+		return "", err
+	}
+	return l.addr(), nil
+}
+
+// start starts a daemon unless another client has just done so.
+func start(ctx context.Context, l layout, cfg Config, file *settingsFile) error {
+	if _, err := findRuntime(); err != nil {
+		return err
+	}
+	if err := l.make(); err != nil {
+		return fmt.Errorf("the state folder of the built-in BuildKit cannot be used: %w; XBUILD_STATE_DIR moves it", err)
+	}
+	unlock, err := lockSpawn(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// A daemon that was just started can have been stopped, or replaced for other settings, before it answered.
+	for range 5 {
+		if ok, err := acquire(ctx, l, file.hash); ok || err != nil {
+			return err
+		}
+		if err := spawn(ctx, l, cfg, file); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the built-in BuildKit was started and stopped again by something else; see %s", l.log)
+}
+
+func lockSpawn(ctx context.Context, l layout) (unlock func(), err error) {
+	lock := flock.New(l.spawnLock)
+	if _, err := lock.TryLockContext(ctx, poll); err != nil {
+		return nil, fmt.Errorf("waiting for another xbuild that is starting the built-in BuildKit: %w", cmp.Or(context.Cause(ctx), err))
+	}
+	return func() { lock.Unlock() }, nil
+}
+
+// acquire asks the daemon, if there is one, to serve a client with these settings. False means that none will.
+func acquire(ctx context.Context, l layout, settings string) (bool, error) {
+	for {
+		reply, err := ask(ctx, l, acquireRequest{Settings: settings})
+		if err != nil || !reply.Info.Running {
+			return false, err
+		}
+		switch reply.Verdict {
+		case use:
+			return true, nil
+		case wait:
+			if err := sleep(ctx, poll); err != nil {
+				return false, err
+			}
+		default:
+			return false, nil
+		}
+	}
+}
+
+// ask calls the daemon. A reply that is not Running means that none listens; an error, that one does but not as it should.
+func ask(ctx context.Context, l layout, req acquireRequest) (acquireReply, error) {
+	var reply acquireReply
+	pid, err := peer(ctx, l)
+	if err != nil || pid < 0 {
+		return reply, err
+	}
+	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	conn, err := grpc.NewClient("passthrough:///"+l.socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, path string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		}))
+	if err != nil {
+		return reply, err
+	}
+	defer conn.Close()
+	reply, err = callAcquire(limited, conn, req)
+	switch {
+	case err == nil:
+		reply.Info.PID, reply.Info.Running = pid, true
+		return reply, nil
+	case ctx.Err() != nil:
+		return acquireReply{}, context.Cause(ctx)
+	case status.Code(err) == codes.Unavailable:
+		return acquireReply{}, nil // it was about to stop
+	case limited.Err() != nil:
+		return acquireReply{}, fmt.Errorf("the built-in BuildKit (process %d) does not answer; end it with kill -9 %d, and see %s", pid, pid, l.log)
+	}
+	return acquireReply{}, fmt.Errorf("the built-in BuildKit (process %d) gives an answer that makes no sense: %w", pid, err)
+}
+
+// peer returns the process that listens on the socket, as seen from here, or -1 if there is none.
+func peer(ctx context.Context, l layout) (int, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", l.socket)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return -1, nil
+	}
+	if err != nil {
+		return -1, fmt.Errorf("the socket of the built-in BuildKit cannot be used: %w", cmp.Or(context.Cause(ctx), err))
+	}
+	defer conn.Close()
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return -1, err
+	}
+	if credErr != nil {
+		return -1, credErr
+	}
+	return int(cred.Pid), nil
+}
+
+// Status looks after the daemon without starting one.
+func Status(ctx context.Context, cfg Config) (Info, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return Info{}, err
+	}
+	l := newLayout(cfg.StateDir)
+	reply, err := ask(ctx, l, acquireRequest{})
+	if err != nil {
+		return Info{}, err
+	}
+	reply.Info.Socket, reply.Info.Root, reply.Info.Log = l.socket, l.root, l.log
+	return reply.Info, nil
+}
+
+// Stop ends the daemon and waits until its process is gone. Builds that are running get ten seconds to finish. It is no
+// error if none runs.
+func Stop(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return err
+	}
+	l := newLayout(cfg.StateDir)
+	if _, err := os.Stat(l.spawnLock); errors.Is(err, fs.ErrNotExist) {
+		return nil // none was ever started
+	}
+	// One that is being started shall not escape.
+	unlock, err := lockSpawn(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	pid, err := peer(ctx, l)
+	if err != nil || pid < 0 {
+		return err
+	}
+	if pid == 0 {
+		return errors.New("the built-in BuildKit runs in another PID namespace; stop it from there")
+	}
+	return terminate(ctx, pid)
+}
+
+// terminate ends the process and waits for it. A process file descriptor cannot come to mean another process, and tells
+// a process that is gone from one whose parent has not looked yet.
+func terminate(ctx context.Context, pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the built-in BuildKit (process %d) cannot be watched: %w", pid, err)
+	}
+	defer unix.Close(fd)
+	if err := signalProcess(fd, pid, unix.SIGTERM); err != nil {
+		return err
+	}
+	late := time.Now().Add(drainLimit + closeLimit + time.Second)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(poll.Milliseconds()))
+		switch {
+		case err != nil && !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("waiting for the end of the built-in BuildKit (process %d): %w", pid, err)
+		case n > 0:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("the built-in BuildKit (process %d) is still stopping: %w", pid, context.Cause(ctx))
+		case time.Now().After(late):
+			// It is frozen, or hangs. That is safe: it leaves nothing behind in any case.
+			if err := signalProcess(fd, pid, unix.SIGKILL); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func signalProcess(fd, pid int, sig unix.Signal) error {
+	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("the built-in BuildKit (process %d) cannot be stopped: %w", pid, err)
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

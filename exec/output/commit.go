@@ -1,0 +1,321 @@
+package output
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Move says where a part of the results belongs.
+type Move struct {
+	// From is a folder relative to [Staging.Dir]; Commit uses it up. Two moves of one Commit may name the same one.
+	From string
+	// Dest is the absolute folder that its content goes to: one of the destinations that [NewStaging] was given, or a
+	// folder below one. It need not exist.
+	Dest string
+}
+
+// Result tells what one [Move] did.
+type Result struct {
+	Files int   // files and links in the result
+	Bytes int64 // size of the files in the result
+	// Changed is how many files were written; the others were there already.
+	Changed int
+}
+
+// Commit puts the results in place: one [Result] a move. Files are added and replaced, none is removed, and a file that
+// is there already with the same content and mode is left alone. Folders that exist keep their mode.
+//
+// An error before the commit point leaves every destination as it was. After it, the error says so, and the next
+// [NewStaging] for these destinations completes the work.
+func (s *Staging) Commit(moves []Move) ([]Result, error) {
+	if s.closed || s.pending {
+		return nil, errors.New("this staging folder cannot be used any more")
+	}
+	// A run that was killed since NewStaging must not be completed over what is written now.
+	if err := recoverAll(s.dests, s.owner, s.hook); err != nil {
+		return nil, err
+	}
+	c := &commit{s: s, kinds: map[string]bool{}, moved: map[string]bool{}, checked: map[string]error{}}
+	results := make([]Result, len(moves))
+	for i, m := range moves {
+		r, err := c.survey(m)
+		if err != nil {
+			return nil, err
+		}
+		results[i] = r
+	}
+	if err := c.prepare(); err != nil {
+		return nil, fmt.Errorf("the output cannot be written: %w", err)
+	}
+	s.hook("prepared")
+	if len(c.journal.Files) == 0 && len(c.journal.Dirs) == 0 {
+		return results, nil
+	}
+	return results, c.run()
+}
+
+// commit is one call of Commit, in three steps: survey looks and changes no destination, prepare makes everything
+// ready in the staging folders, run does the work.
+type commit struct {
+	s       *Staging
+	dirs    []journalDir // absolute
+	files   []transfer
+	journal journal
+	kinds   map[string]bool  // every destination path of the result; true for a folder
+	moved   map[string]bool  // staged files that a journal entry renames away
+	checked map[string]error // folders that were tested for writing
+}
+
+// transfer is a file that has to be written.
+type transfer struct{ from, to string }
+
+// survey compares one move with its destination and lists what has to be done.
+func (c *commit) survey(m Move) (Result, error) {
+	var r Result
+	if !filepath.IsLocal(m.From) {
+		return r, fmt.Errorf("%q is not a folder of the staging folder", m.From)
+	}
+	dest, err := c.destination(m.Dest)
+	if err != nil {
+		return r, err
+	}
+	from := filepath.Join(c.s.Dir(), m.From)
+	if !isDir(from) {
+		return r, fmt.Errorf("the build made no folder %s for %s", m.From, m.Dest)
+	}
+	at := map[string]string{".": dest} // folder in the result -> where it goes
+	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if fi.Mode()&privatePerm != privatePerm { // or its content could be neither read nor moved
+				if err := os.Chmod(path, fi.Mode()|privatePerm); err != nil {
+					return err
+				}
+			}
+			if rel == "." {
+				return nil
+			}
+			at[rel], err = c.folder(dest, filepath.Join(at[filepath.Dir(rel)], fi.Name()), fi)
+			return err
+		}
+		r.Files++
+		if fi.Mode().IsRegular() {
+			r.Bytes += fi.Size()
+		}
+		changed, err := c.file(path, filepath.Join(at[filepath.Dir(rel)], fi.Name()), fi)
+		if changed {
+			r.Changed++
+		}
+		return err
+	})
+	return r, err
+}
+
+// destination resolves the folder of a move, checks it and lists the folders that are missing on the way.
+func (c *commit) destination(dest string) (string, error) {
+	d, err := resolve(dest)
+	if err != nil {
+		return "", err
+	}
+	ok := false
+	for _, known := range c.s.dests {
+		ok = ok || within(known, d)
+	}
+	if !ok {
+		return "", fmt.Errorf("%s leads to %s, outside of the output folders of this run", dest, d)
+	}
+	var missing []string
+	for p := d; !isDir(p); p = filepath.Dir(p) {
+		missing = append(missing, p)
+	}
+	for i := len(missing) - 1; i >= 0; i-- {
+		if err := c.newFolder(missing[i], createdPerm); err != nil {
+			return "", err
+		}
+	}
+	return d, nil
+}
+
+// folder handles a folder of the result that goes to path, and returns where its content goes.
+func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
+	fi, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return path, c.newFolder(path, staged.Mode()&modeBits)
+	case err != nil:
+		return "", err
+	case fi.Mode()&fs.ModeSymlink != 0:
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil || !isDir(real) {
+			return "", fmt.Errorf("%s is a symbolic link that leads to no folder, and the result has a folder of that name; remove the link", path)
+		}
+		if !within(dest, real) {
+			return "", fmt.Errorf("%s is a symbolic link to %s, outside of the output folder %s; remove the link", path, real, dest)
+		}
+		return real, c.claim(real, true)
+	case !fi.IsDir():
+		return "", fmt.Errorf("%s is a file, and the result has a folder of that name; remove the file", path)
+	}
+	return path, c.claim(path, true)
+}
+
+func (c *commit) newFolder(path string, mode fs.FileMode) error {
+	if isFolder, ok := c.kinds[path]; ok && isFolder {
+		return nil // another move makes it
+	}
+	if err := c.claim(path, true); err != nil {
+		return err
+	}
+	c.dirs = append(c.dirs, journalDir{path, mode})
+	return c.canWrite(filepath.Dir(path))
+}
+
+// file handles a file of the result that goes to path, and reports whether it has to be written.
+func (c *commit) file(from, path string, staged fs.FileInfo) (bool, error) {
+	if err := c.claim(path, false); err != nil {
+		return false, err
+	}
+	fi, err := os.Lstat(path)
+	switch {
+	case err == nil && fi.IsDir():
+		return false, fmt.Errorf("%s is a folder, and the result has a file of that name; remove the folder", path)
+	case err == nil && sameFile(from, path, staged, fi):
+		return false, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	c.files = append(c.files, transfer{from, path})
+	return true, c.canWrite(filepath.Dir(path))
+}
+
+// claim notes that something of the result goes to path. Two files, or a file and a folder, cannot.
+func (c *commit) claim(path string, folder bool) error {
+	was, ok := c.kinds[path]
+	if ok && !(was && folder) {
+		return fmt.Errorf("two results have a file %s", path)
+	}
+	c.kinds[path] = folder
+	return nil
+}
+
+// canWrite tests once whether an existing folder can be changed.
+func (c *commit) canWrite(dir string) error {
+	if c.kinds[dir] && !isDir(dir) {
+		return nil // made by this commit
+	}
+	err, ok := c.checked[dir]
+	if !ok {
+		if err = writable(dir); err != nil {
+			err = fmt.Errorf("output folder %s cannot be written: %w", dir, errors.Unwrap(err))
+		}
+		c.checked[dir] = err
+	}
+	return err
+}
+
+// prepare writes the journal's entries, gives the files their owner, and copies those that a rename cannot move.
+func (c *commit) prepare() error {
+	s := c.s
+	base := filepath.Dir(s.main.path)
+	for _, d := range s.dests {
+		if err := c.annex(d); err != nil {
+			return err
+		}
+	}
+	for _, d := range c.dirs {
+		c.journal.Dirs = append(c.journal.Dirs, journalDir{relative(base, d.Path), d.Mode})
+	}
+	for i, f := range c.files {
+		from := f.from
+		home := c.home(f.to)
+		if home != s.main || c.moved[from] {
+			from = filepath.Join(home.path, copiesName, strconv.Itoa(i))
+			if _, err := mkdirAll(filepath.Dir(from), s.owner); err != nil {
+				return err
+			}
+			if err := copyFile(f.from, from, s.owner); err != nil {
+				return err
+			}
+		} else if err := s.owner.give(from); err != nil {
+			return err
+		}
+		c.moved[from] = true
+		c.journal.Files = append(c.journal.Files, journalFile{relative(base, from), relative(base, f.to)})
+	}
+	for _, a := range s.annexes {
+		c.journal.Annexes = append(c.journal.Annexes, relative(base, a.path))
+	}
+	c.journal.Version, c.journal.Owner = journalVersion, s.owner
+	return nil
+}
+
+// annex makes a staging folder beside a destination that has another parent than the main one: a later run for that
+// destination alone must find the journal, and files for another file system are copied there.
+func (c *commit) annex(dest string) error {
+	s := c.s
+	anchor, err := s.anchor(dest)
+	if err != nil {
+		return err
+	}
+	for _, f := range append([]*folder{s.main}, s.annexes...) {
+		if filepath.Dir(f.path) == anchor {
+			return nil
+		}
+	}
+	f, err := claimNew(anchor, s.owner)
+	if err != nil {
+		return err
+	}
+	s.annexes = append(s.annexes, f)
+	return os.WriteFile(filepath.Join(f.path, primaryName), []byte(relative(anchor, s.main.path)), 0o600)
+}
+
+// home is the staging folder whose files a rename can move to path.
+func (c *commit) home(path string) *folder {
+	dir := nearest(filepath.Dir(path))
+	for _, f := range append([]*folder{c.s.main}, c.s.annexes...) {
+		if sameFS(f.path, dir) {
+			return f
+		}
+	}
+	return c.s.main // and apply copies
+}
+
+// run passes the commit point and does the work.
+func (c *commit) run() error {
+	s := c.s
+	if err := c.journal.save(s.main.path); err != nil {
+		_ = os.Remove(filepath.Join(s.main.path, journalName))
+		return fmt.Errorf("the output cannot be written: %w", err)
+	}
+	s.hook("committed")
+	done, err := c.journal.apply(s.main.path, s.hook)
+	if err != nil && done == 0 {
+		c.journal.undo(s.main.path)
+		return errors.Join(fmt.Errorf("the output cannot be written: %w", err), os.Remove(filepath.Join(s.main.path, journalName)))
+	}
+	if err != nil {
+		s.pending = true
+		return fmt.Errorf("the output is written in part, %d of %d changed files: %w; the next run completes it", done, len(c.journal.Files), err)
+	}
+	s.hook("done")
+	if err := os.Remove(filepath.Join(s.main.path, journalName)); err != nil {
+		s.pending = true
+		return fmt.Errorf("the output is written, but %w", err)
+	}
+	return nil
+}

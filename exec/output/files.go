@@ -1,0 +1,174 @@
+package output
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// modeBits are the bits of a mode that are part of a result.
+const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+func isDir(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
+}
+
+// within reports whether path is dir or lies below it. Both are clean and absolute.
+func within(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+func mkdirOwned(path string, owner Owner) error {
+	if err := os.Mkdir(path, createdPerm); err != nil {
+		return err
+	}
+	return owner.give(path)
+}
+
+// mkdirAll creates path and its parents, and returns what it created, outermost first, also if it failed later.
+func mkdirAll(path string, owner Owner) (made []string, err error) {
+	if isDir(path) {
+		return nil, nil
+	}
+	if parent := filepath.Dir(path); parent != path {
+		if made, err = mkdirAll(parent, owner); err != nil {
+			return made, err
+		}
+	}
+	err = mkdirOwned(path, owner)
+	if errors.Is(err, fs.ErrExist) && isDir(path) {
+		return made, nil
+	}
+	if err == nil {
+		made = append(made, path)
+	}
+	return made, err
+}
+
+// removeTree is os.RemoveAll that also gets rid of folders without write permission.
+func removeTree(path string) error {
+	err := os.RemoveAll(path)
+	if err == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(p, privatePerm)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+// sameFile reports whether two files are the same to a user: type, mode and content, or the target of a link. A file
+// that cannot be read is different.
+func sameFile(a, b string, ai, bi fs.FileInfo) bool {
+	if ai.Mode().Type() != bi.Mode().Type() {
+		return false
+	}
+	switch {
+	case ai.Mode()&fs.ModeSymlink != 0:
+		la, err1 := os.Readlink(a)
+		lb, err2 := os.Readlink(b)
+		return err1 == nil && err2 == nil && la == lb
+	case !ai.Mode().IsRegular():
+		return false
+	}
+	return ai.Mode()&modeBits == bi.Mode()&modeBits && ai.Size() == bi.Size() && sameContent(a, b)
+}
+
+func sameContent(a, b string) bool {
+	fa, err := os.Open(a)
+	if err != nil {
+		return false
+	}
+	defer fa.Close()
+	fb, err := os.Open(b)
+	if err != nil {
+		return false
+	}
+	defer fb.Close()
+	const chunk = 128 << 10
+	ba, bb := make([]byte, chunk), make([]byte, chunk)
+	for {
+		na, errA := io.ReadFull(fa, ba)
+		nb, errB := io.ReadFull(fb, bb)
+		if !bytes.Equal(ba[:na], bb[:nb]) {
+			return false
+		}
+		if errA != nil || errB != nil {
+			return atEnd(errA) && atEnd(errB)
+		}
+	}
+}
+
+func atEnd(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
+
+// copyFile copies a regular file or a link with its mode, time and owner, and sees it on the disk.
+func copyFile(from, to string, owner Owner) error {
+	fi, err := os.Lstat(from)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	switch {
+	case fi.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(from)
+		if err == nil {
+			err = os.Symlink(target, to)
+		}
+		if err != nil {
+			return err
+		}
+		return owner.give(to)
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("%s is neither a file nor a link, and cannot be copied to another file system", from)
+	}
+	if err := copyContent(from, to); err != nil {
+		return err
+	}
+	if err := owner.give(to); err != nil {
+		return err
+	}
+	if err := os.Chmod(to, fi.Mode()&modeBits); err != nil {
+		return err
+	}
+	return os.Chtimes(to, fi.ModTime(), fi.ModTime())
+}
+
+func copyContent(from, to string) error {
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(w, r); err == nil {
+		err = w.Sync()
+	}
+	return errors.Join(err, w.Close())
+}
+
+// nearest is the innermost folder on the way to path that exists.
+func nearest(path string) string {
+	for !isDir(path) && path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+	}
+	return path
+}
+
+// IsStaging reports whether a file name is that of a staging folder. Whoever reads a folder in which a destination
+// lies, such as a build context, must leave these out: their names differ from run to run.
+func IsStaging(name string) bool { return strings.HasPrefix(name, stagePrefix) }

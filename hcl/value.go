@@ -1,0 +1,279 @@
+package hcl
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	hhcl "github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// value is what an attribute says, in the type that the table gives it. Values are never written after they are made:
+// merging makes new ones.
+type value struct {
+	spec *schema.Attribute
+	null bool            // null: the attribute is unset, whatever was inherited
+	one  item            // of a string or a bool ("true", "false")
+	list []item          // of a list
+	keys map[string]item // of a map
+	at   diag.Range      // the attribute or the --set argument
+}
+
+// item is one string in a value, or the object form of one list element.
+type item struct {
+	text   string
+	object map[string]string // of an output written as an object; else nil
+	null   bool              // in a map: the key is removed
+	at     diag.Range
+	base   string // absolute folder for relative paths; empty means the target's context
+}
+
+// attributeValue evaluates an attribute and converts it to its type. It is evaluated for p if it reads the platform,
+// and once for all otherwise.
+func (l *loader) attributeValue(a *attribute, p *schema.Platform) (*value, bool) {
+	if a.readsPlatform {
+		return l.newValue(a, p)
+	}
+	if a.memo == nil {
+		v, ok := l.newValue(a, nil)
+		a.memo = &evaluated{v, ok}
+	}
+	return a.memo.value, a.memo.ok
+}
+
+func (l *loader) newValue(a *attribute, p *schema.Platform) (*value, bool) {
+	raw, ok := l.eval(a.expr, place{file: a.file, what: a.describe(), platform: p})
+	if !ok || !raw.IsWhollyKnown() {
+		return nil, false
+	}
+	v := &value{spec: a.spec, at: a.at}
+	if raw.IsNull() {
+		v.null = true
+		return v, true
+	}
+	whole := item{at: a.file.rng(a.expr.Range())}
+	if a.spec.PathBase != schema.PathContext {
+		whole.base = a.file.dir()
+	}
+	c := converter{l: l, a: a, ok: true}
+	switch a.spec.Type {
+	case schema.TypeString, schema.TypeBool:
+		v.one = c.scalar(raw, whole, a.spec.Type)
+	case schema.TypeStringList, schema.TypeOutputList:
+		v.list = c.elements(raw, whole)
+	case schema.TypeStringMap:
+		v.keys = c.entries(raw, whole)
+	}
+	return v, c.ok
+}
+
+// converter turns the value of one attribute into items. Every problem is reported at the element that has it.
+type converter struct {
+	l  *loader
+	a  *attribute
+	ok bool
+}
+
+func (c *converter) wrongType(at diag.Range, advice, detail string, args ...any) {
+	c.ok = false
+	c.l.errorf(codeWrongType, at, "Wrong type", advice, detail, args...)
+}
+
+// scalar converts a primitive; whole gives its range and base.
+func (c *converter) scalar(v cty.Value, whole item, want schema.ValueType) item {
+	it, typ := whole, cty.String
+	if want == schema.TypeBool {
+		typ = cty.Bool
+	}
+	if v.Type().IsPrimitiveType() {
+		if s, err := convert.Convert(v, typ); err == nil {
+			s, err = convert.Convert(s, cty.String)
+			if err == nil {
+				it.text = s.AsString()
+				return it
+			}
+		}
+	}
+	c.wrongType(whole.at, "", "%s must be %s, but this is %s.", c.a.name, article(string(want)), typeName(v.Type()))
+	return it
+}
+
+// elements converts a list.
+func (c *converter) elements(v cty.Value, whole item) []item {
+	t := v.Type()
+	if !t.IsListType() && !t.IsTupleType() && !t.IsSetType() {
+		advice := ""
+		if t == cty.String {
+			advice = "Put it in brackets: [...]."
+		}
+		c.wrongType(whole.at, advice, "%s must be a list, but this is %s.", c.a.name, typeName(t))
+		return nil
+	}
+	// The elements of a list that is written out have their own ranges.
+	exprs, ds := hhcl.ExprList(c.a.expr)
+	own := !ds.HasErrors() && len(exprs) == v.LengthInt()
+	out := []item{}
+	for i, e := range v.AsValueSlice() {
+		it := whole
+		if own {
+			it.at = c.a.file.rng(exprs[i].Range())
+		}
+		if c.element(e, &it) {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// element fills one item of a list.
+func (c *converter) element(v cty.Value, it *item) bool {
+	t := v.Type()
+	switch {
+	case v.IsNull():
+		c.wrongType(it.at, "", "%s cannot hold null.", c.a.name)
+		return false
+	case c.a.spec.Type == schema.TypeOutputList && (t.IsObjectType() || t.IsMapType()):
+		it.object = map[string]string{}
+		for k, f := range v.AsValueMap() {
+			if f.IsNull() {
+				continue
+			}
+			s, ok := primitive(f)
+			if !ok {
+				c.wrongType(it.at, "", "%s: the field %q must be a string, but it is %s.", c.a.name, k, typeName(f.Type()))
+				return false
+			}
+			it.object[k] = s
+		}
+		return true
+	}
+	s, ok := primitive(v)
+	if !ok {
+		want := "strings"
+		if c.a.spec.Type == schema.TypeOutputList {
+			want = "strings and objects"
+		}
+		c.wrongType(it.at, "", "%s must be a list of %s, but this element is %s.", c.a.name, want, typeName(t))
+		return false
+	}
+	it.text = s
+	return true
+}
+
+// entries converts a map.
+func (c *converter) entries(v cty.Value, whole item) map[string]item {
+	t := v.Type()
+	if !t.IsObjectType() && !t.IsMapType() {
+		c.wrongType(whole.at, "Write { NAME = VALUE }.", "%s must be a map, but this is %s.", c.a.name, typeName(t))
+		return nil
+	}
+	ranges := c.keyRanges()
+	vals := v.AsValueMap()
+	out := map[string]item{}
+	for _, k := range sortedKeys(vals) {
+		e, it := vals[k], whole
+		if r, ok := ranges[k]; ok {
+			it.at = r
+		}
+		s, ok := "", true
+		if it.null = e.IsNull(); !it.null {
+			s, ok = primitive(e)
+		}
+		if !ok {
+			c.wrongType(it.at, "", "%s must be a map of strings, but %q is %s.", c.a.name, k, typeName(e.Type()))
+			continue
+		}
+		it.text = s
+		out[k] = it
+	}
+	return out
+}
+
+// keyRanges is the range of each value of a map that is written out with fixed keys.
+func (c *converter) keyRanges() map[string]diag.Range {
+	out := map[string]diag.Range{}
+	pairs, ds := hhcl.ExprMap(c.a.expr)
+	if ds.HasErrors() {
+		return out
+	}
+	for _, p := range pairs {
+		if k, ds := p.Key.Value(nil); !ds.HasErrors() && k.Type() == cty.String && k.IsKnown() && !k.IsNull() {
+			out[k.AsString()] = c.a.file.rng(p.Value.Range())
+		}
+	}
+	return out
+}
+
+// primitive is a string, number or bool as text.
+func primitive(v cty.Value) (string, bool) {
+	if !v.Type().IsPrimitiveType() || v.IsNull() {
+		return "", false
+	}
+	s, err := convert.Convert(v, cty.String)
+	if err != nil || s.IsNull() {
+		return "", false
+	}
+	return s.AsString(), true
+}
+
+// typeName is a type in a sentence, with its article.
+func typeName(t cty.Type) string {
+	switch {
+	case t.IsTupleType(), t.IsListType():
+		return "a list"
+	case t.IsSetType():
+		return "a set"
+	case t.IsObjectType():
+		return "an object"
+	case t.IsMapType():
+		return "a map"
+	}
+	return article(t.FriendlyName())
+}
+
+func article(noun string) string { return "a " + noun }
+
+// merge puts a later value over an earlier one, by the rule of the table. Either may be nil, for not set.
+func merge(earlier, later *value) *value {
+	if later == nil {
+		return earlier
+	}
+	out := *later
+	switch {
+	case later.null:
+	case later.spec.Merge == schema.MergeAppend && earlier != nil:
+		out.list = slices.Concat(earlier.list, later.list)
+	case later.spec.Merge == schema.MergeKeys:
+		out.keys = map[string]item{}
+		if earlier != nil {
+			maps.Copy(out.keys, earlier.keys)
+		}
+		for k, it := range later.keys {
+			if out.keys[k] = it; it.null {
+				delete(out.keys, k)
+			}
+		}
+	}
+	return &out
+}
+
+// text is a string attribute of a block that is not a target, or empty.
+func (l *loader) text(b *block, name string) string {
+	a := b.attrs[name]
+	if a == nil {
+		return ""
+	}
+	v, ok := l.attributeValue(a, nil)
+	if !ok {
+		return ""
+	}
+	return v.one.text
+}
+
+// label is how an attribute of a target is called in a sentence about references.
+func label(target, attribute string) string { return fmt.Sprintf("target.%s.%s", target, attribute) }
