@@ -22,6 +22,7 @@ func (p *planner) place() {
 		if in.node == nil {
 			continue
 		}
+		p.checkLabel(s, in)
 		lacks := p.checkBase(s, in)
 		if s.Kind == Emulated && !lacks {
 			p.checkEmulator(s, in)
@@ -74,6 +75,20 @@ func (p *planner) checkBase(s *Stage, in *instance) bool {
 	}
 	p.diags = append(p.diags, d)
 	return true
+}
+
+// checkLabel refuses an image whose last stage is pinned to another platform: BuildKit labels it with the target platform
+// all the same, and it would not run there.
+func (p *planner) checkLabel(s *Stage, in *instance) {
+	for _, b := range p.plan.Builds {
+		t := p.plan.Target(b.Target)
+		image := t != nil && t.Requested && slices.ContainsFunc(t.Outputs, func(o Output) bool { return o.Type == schema.OutputImage })
+		if b.Result != s.ID || !image || in.node.Root().Image == "scratch" || b.Platform.Takes(in.node.Platform) {
+			continue
+		}
+		p.diags = p.diags.Errorf("wrong-label", diag.LineRange(in.build.file.Path, s.Line), "The image would be labelled with a platform that it is not for",
+			"Stage %s is pinned to %s, and target %s ships it as an image for %s.", s.Stage, in.node.Platform, b.Target, b.Platform)
+	}
 }
 
 func (p *planner) askedBy(s *Stage) []diag.Related {

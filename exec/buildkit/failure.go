@@ -37,7 +37,7 @@ func (r *run) note(ctx context.Context, b *build, err error) error {
 	// After the first failure, or an interrupt, the other builds fail since they were stopped. What they say then is
 	// noise, unless it is the same cause.
 	stopped := ctx.Err() != nil || !r.opt.KeepGoing && len(r.problems) > 0
-	if !stopped || len(r.problems) > 0 && p.key() == r.problems[0].key() {
+	if !stopped || len(r.problems) > 0 && r.key(p) == r.key(r.problems[0]) {
 		r.problems = append(r.problems, p)
 	}
 	if r.opt.KeepGoing {
@@ -46,21 +46,25 @@ func (r *run) note(ctx context.Context, b *build, err error) error {
 	return errStopped
 }
 
-// key is equal for errors with one cause: the same step, or the same complaint about the same line.
-func (p problem) key() string {
+// key is equal for problems with one cause: the same step, or the same complaint about the same line.
+func (r *run) key(p problem) string {
 	var link *linkError
 	if errors.As(p.err, &link) {
-		return problem{build: link.link, err: link.link.err}.key()
+		return r.key(problem{build: link.link, err: link.link.err})
 	}
-	if d := vertexOf(p.err); d != "" {
+	d := vertexOf(p.err)
+	var exit *gatewaypb.ExitError
+	if d != "" && errors.As(p.err, &exit) {
 		return string(d)
 	}
-	line, _ := errorRange(p.err)
-	file := ""
-	if p.build != nil {
-		file = p.build.file.plan.ID
+	place := ""
+	if line, _ := errorRange(p.err); p.build != nil && line > 0 {
+		place = p.build.file.userRange(line, line).String()
 	}
-	return fmt.Sprint(file, ":", line, ":", cleanMessage(p.err))
+	if st := r.steps.find(d); st != nil && st.at != nil {
+		place = st.at.String()
+	}
+	return place + "\x00" + checksum.ReplaceAllString(cleanMessage(p.err), "")
 }
 
 // vertexOf is the digest of the step that failed, empty if no step did.
@@ -86,7 +90,7 @@ func (r *run) failures(err error) error {
 	var groups []problem
 	at := map[string]int{}
 	for _, p := range r.problems {
-		key := p.key()
+		key := r.key(p)
 		i, ok := at[key]
 		if !ok {
 			at[key] = len(groups)
@@ -220,7 +224,12 @@ func sentence(f *exec.Failure, p problem) string {
 			}
 		}
 	}
-	return checksum.ReplaceAllString(s, "")
+	s = checksum.ReplaceAllString(s, "")
+	copies := strings.HasPrefix(f.Step, "COPY ") || strings.HasPrefix(f.Step, "ADD ")
+	if copies && strings.HasSuffix(s, ": not found") && !strings.Contains(f.Step, "--from=") && p.build != nil {
+		s = fmt.Sprintf("%s in the context %s; an ignore file may exclude it", s, p.build.Values.Context)
+	}
+	return s
 }
 
 // baseTrouble says what is wrong with the base image of the FROM at a line; empty if it is not that.

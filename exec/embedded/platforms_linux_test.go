@@ -25,7 +25,10 @@ func TestPlatformsFollowTheEmulators(t *testing.T) {
 		t.Errorf("platforms = %v, want the own one first", list)
 	}
 	if slices.Contains(list, "linux/riscv64") {
-		missing(t, "riscv64 is emulated already, and the test wants to see it come: run it where only arm is registered")
+		disableRISCV(t)
+		if list := workerPlatforms(t, addr); slices.Contains(list, "linux/riscv64") {
+			t.Fatalf("with its emulator disabled, platforms = %v", list)
+		}
 	}
 
 	t.Run("program", func(t *testing.T) {
@@ -63,23 +66,44 @@ func assertRunsRISCV(t *testing.T, addr string, args ...string) {
 	if err != nil {
 		t.Fatalf("the emulated build: %v", err)
 	}
-	if got, err := os.ReadFile(filepath.Join(dir, "arch")); err != nil || string(got) != "riscv64" {
+	if got, err := os.ReadFile(filepath.Join(binfmt, "arch")); err != nil || string(got) != "riscv64" {
 		t.Errorf("the step ran on %q, %v", got, err)
+	}
+}
+
+const binfmt = "/proc/sys/fs/binfmt_misc"
+
+// disableRISCV switches the machine's own emulator off for the time of the test, so that it can be seen to come.
+func disableRISCV(t *testing.T) {
+	t.Helper()
+	entries, err := filepath.Glob(filepath.Join(binfmt, "*riscv64*"))
+	if err != nil || len(entries) == 0 {
+		missing(t, "riscv64 is emulated, but no emulator of that name is registered that could be switched off")
+	}
+	for _, entry := range entries {
+		if err := os.WriteFile(entry, []byte("0"), 0); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := os.WriteFile(entry, []byte("1"), 0); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
 // registerRISCV registers an emulator with the kernel for the time of the test.
 func registerRISCV(t *testing.T, qemu string) (unregister func()) {
 	t.Helper()
-	const dir, name = "/proc/sys/fs/binfmt_misc", "xbuild-test-riscv64"
+	const name = "xbuild-test-riscv64"
 	magic := `\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00`
 	mask := `\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`
-	err := os.WriteFile(filepath.Join(dir, "register"), []byte(":"+name+":M::"+magic+":"+mask+":"+qemu+":F"), 0)
+	err := os.WriteFile(filepath.Join(binfmt, "register"), []byte(":"+name+":M::"+magic+":"+mask+":"+qemu+":F"), 0)
 	if err != nil {
-		missing(t, "the kernel takes no emulator ("+err.Error()+"): mount -t binfmt_misc binfmt_misc "+dir)
+		missing(t, "the kernel takes no emulator ("+err.Error()+"): mount -t binfmt_misc binfmt_misc "+binfmt)
 	}
 	unregister = sync.OnceFunc(func() {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("-1"), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(binfmt, name), []byte("-1"), 0); err != nil {
 			t.Errorf("unregistering: %v", err)
 		}
 	})

@@ -253,7 +253,7 @@ func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
 	default:
 		n.Image = base
 	}
-	if pin != nil && n.Base == nil && n.Context != st.Name {
+	if pin != nil && n.Base == nil && (n.Context == "" || n.Context != st.Name) {
 		n.Platform = *pin
 	}
 	return n, nil
