@@ -56,13 +56,13 @@ func layOut(t *testing.T) (dir string, cases []corpusCase) {
 			c.twinWant = c.want
 		}
 		write(t, filepath.Join(dir, c.name, ".dockerignore"), "Dockerfile\ntwin\nout\n.dockerignore\n")
-		for _, k := range []struct{ kind, file, platforms, strategy string }{
-			{"wrong", "Dockerfile", `"linux/arm64"`, "emulate"},
-			{"auto", "twin", `"linux/amd64", "linux/arm64"`, "auto"},
-			{"emulated", "twin", `"linux/amd64", "linux/arm64"`, "emulate"},
+		for _, k := range []struct{ kind, file, strategy string }{
+			{"wrong", "Dockerfile", "emulate"},
+			{"auto", "twin", "auto"},
+			{"emulated", "twin", "emulate"},
 		} {
-			fmt.Fprintf(&hcl, "target %q {\n  context = %q\n  dockerfile = %q\n  platforms = [%s]\n  strategy = %q\n  output = [%q]\n}\n",
-				c.target(k.kind), c.name, k.file, k.platforms, k.strategy, filepath.Join(c.name, "out", k.kind))
+			fmt.Fprintf(&hcl, "target %q {\n  context = %q\n  dockerfile = %q\n  platforms = [\"linux/amd64\", \"linux/arm64\"]\n  strategy = %q\n  output = [%q]\n}\n",
+				c.target(k.kind), c.name, k.file, k.strategy, filepath.Join(c.name, "out", k.kind))
 			groups["all-"+k.kind] = append(groups["all-"+k.kind], c.target(k.kind))
 			if c.builds {
 				groups["build-"+k.kind] = append(groups["build-"+k.kind], c.target(k.kind))
@@ -89,13 +89,17 @@ func TestCorpus(t *testing.T) {
 		t.Errorf("only %d cases can be built", len(built))
 	}
 	for _, kind := range []string{"wrong", "auto", "emulated"} {
-		r := w.ok(t, "run", "build-"+kind, "-j", "2", "--progress", "plain")
+		args := []string{"run", "build-" + kind, "-j", "2", "--progress", "plain"}
+		if kind == "wrong" { // some are wrong on amd64 today
+			args = append(args, "--platform", "linux/arm64")
+		}
+		r := w.ok(t, args...)
 		t.Logf("%s: %d cases in %.0fs", kind, len(built), r.wall.Seconds())
 	}
 	for _, c := range built {
 		t.Run(c.name, func(t *testing.T) {
 			out := filepath.Join(dir, c.name, "out")
-			says(t, filepath.Join(out, "wrong", "app"), c.want, "arm64")
+			says(t, filepath.Join(out, "wrong", "linux_arm64", "app"), c.want, "arm64")
 			for _, arch := range []string{"amd64", "arm64"} {
 				auto, emulated := filepath.Join(out, "auto", "linux_"+arch), filepath.Join(out, "emulated", "linux_"+arch)
 				says(t, filepath.Join(auto, "app"), c.twinWant, arch)

@@ -84,7 +84,8 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 				"%q is not a strategy. The strategies are: %s.", it.text, strings.Join(strategyNames(), ", "))
 		}
 	},
-	"no-cache": func(b *builder, _ *schema.Attribute, v *value) { b.out.NoCache = orEmpty(v).one.text == "true" },
+	"no-cache":     func(b *builder, _ *schema.Attribute, v *value) { b.out.NoCache = orEmpty(v).one.text == "true" },
+	"recipe_cache": func(b *builder, _ *schema.Attribute, v *value) { b.out.NoRecipeCache = orEmpty(v).one.text == "false" },
 }
 
 // build makes the Build of a target from its values. What varies stays empty.

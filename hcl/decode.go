@@ -67,7 +67,14 @@ func (l *loader) decode(f *File) {
 	content, rest, ds := f.body.PartialContent(types)
 	start := diag.Range{Filename: f.Name, Start: f.posAt(0), End: f.posAt(0)}
 	for _, d := range ds {
-		l.hcl(f, d, codeSyntax, start)
+		// JSON that is no object at all is a wrong type and, at the same place, a missing label.
+		alike := func(o *hhcl.Diagnostic) bool {
+			return o != d && o.Subject != nil && d.Subject != nil && *o.Subject == *d.Subject
+		}
+		if strings.HasPrefix(d.Summary, "Missing block label") && slices.ContainsFunc(ds, alike) {
+			continue
+		}
+		l.header(f, d, start)
 	}
 	l.unknownBlocks(f)
 	// JustAttributes complains about the unknown blocks again, so its diagnostics are of interest in JSON only.
@@ -97,6 +104,20 @@ func (l *loader) decode(f *File) {
 }
 
 func startOf(b *hhcl.Block) int { return b.LabelRanges[0].Start.Byte }
+
+// header adds a diagnostic about the header of a block.
+func (l *loader) header(f *File, d *hhcl.Diagnostic, fallback diag.Range) {
+	missing, isMissing := strings.CutPrefix(d.Summary, "Missing name for ")
+	extra, isExtra := strings.CutPrefix(d.Summary, "Extraneous label for ")
+	switch {
+	case d.Subject == nil, !isMissing && !isExtra:
+		l.hcl(f, d, codeSyntax, fallback)
+	case isMissing:
+		l.errorf(codeMissingLabel, f.rng(*d.Subject), "Block without a name", fmt.Sprintf("Write %s \"NAME\" {.", missing), "A %s block needs a name.", missing)
+	default:
+		l.errorf(codeExtraLabel, f.rng(*d.Subject), "Block with several names", "", "A %s block has one name.", extra)
+	}
+}
 
 // unknownBlocks reports the top-level blocks of a native file that the table does not have. In JSON nothing tells a
 // block from a global attribute.

@@ -226,6 +226,7 @@ type (
 		Outputs          []schema.Output   `json:"outputs,omitempty"`
 		Strategy         schema.Strategy   `json:"strategy,omitempty"`
 		NoCache          bool              `json:"no-cache,omitempty"`
+		NoRecipeCache    bool              `json:"no-recipe-cache,omitempty"`
 	}
 )
 

@@ -33,8 +33,9 @@ type File struct {
 	// Bytes is the text.
 	Bytes []byte
 
-	body hhcl.Body
-	json bool
+	body  hhcl.Body
+	json  bool
+	lines []int // the offset of each line
 }
 
 // dir is the folder that paths in the file are relative to.
@@ -43,7 +44,7 @@ func (f *File) dir() string { return filepath.Dir(f.Path) }
 // Parse reads the syntax of one build file: HCL-JSON if the name or the path ends in .json, else native HCL. The file
 // is nil if, and only if, the list has errors.
 func Parse(name, path string, src []byte) (*File, diag.List) {
-	f := &File{Name: name, Path: path, Bytes: src}
+	f := &File{Name: name, Path: path, Bytes: src, lines: lineStarts(src)}
 	f.json = strings.HasSuffix(strings.ToLower(path), ".json") || strings.HasSuffix(strings.ToLower(name), ".json")
 	var parsed *hhcl.File
 	var ds hhcl.Diagnostics

@@ -3,6 +3,7 @@ package hcl
 import (
 	"fmt"
 	"regexp"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -133,12 +134,20 @@ func (f *File) rng(r hhcl.Range) diag.Range {
 func pos(p hhcl.Pos) diag.Pos { return diag.Pos{Line: p.Line, Column: p.Column, Byte: p.Byte} }
 
 // posAt is the position of a byte of the file.
-func (f *File) posAt(i int) diag.Pos { return posIn(f.Bytes, i) }
+func (f *File) posAt(i int) diag.Pos {
+	line := sort.SearchInts(f.lines, i+1) // the lines that start at i or before
+	return diag.Pos{Line: line, Column: utf8.RuneCount(f.Bytes[f.lines[line-1]:i]) + 1, Byte: i}
+}
 
-func posIn(text []byte, i int) diag.Pos {
-	before := string(text[:i])
-	line := strings.LastIndexByte(before, '\n') + 1
-	return diag.Pos{Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[line:]) + 1, Byte: i}
+// lineStarts is the offset of each line of a text.
+func lineStarts(text []byte) []int {
+	out := []int{0}
+	for i, c := range text {
+		if c == '\n' {
+			out = append(out, i+1)
+		}
+	}
+	return out
 }
 
 // didYouMean is the advice for a name that was not found; empty if no candidate is near.

@@ -96,13 +96,17 @@ func (l *loader) parents(t *target) []item {
 	return v.list
 }
 
+// keepLast drops all but the last occurrence of each block.
 func keepLast(blocks []*block) []*block {
+	seen := map[*block]bool{}
 	var out []*block
-	for i, b := range blocks {
-		if !slices.Contains(blocks[i+1:], b) {
+	for _, b := range slices.Backward(blocks) {
+		if !seen[b] {
+			seen[b] = true
 			out = append(out, b)
 		}
 	}
+	slices.Reverse(out)
 	return out
 }
 

@@ -99,7 +99,11 @@ func (c *converter) scalar(v cty.Value, whole item, want schema.ValueType) item 
 			}
 		}
 	}
-	c.wrongType(whole.at, "", "%s must be %s, but this is %s.", c.a.name, article(string(want)), typeName(v.Type()))
+	wanted := "a string"
+	if want == schema.TypeBool {
+		wanted = "true or false"
+	}
+	c.wrongType(whole.at, "", "%q must be %s, but this is %s.", c.a.name, wanted, typeName(v.Type()))
 	return it
 }
 
@@ -109,9 +113,9 @@ func (c *converter) elements(v cty.Value, whole item) []item {
 	if !t.IsListType() && !t.IsTupleType() && !t.IsSetType() {
 		advice := ""
 		if t == cty.String {
-			advice = "Put it in brackets: [...]."
+			advice = fmt.Sprintf("Write [%q].", v.AsString())
 		}
-		c.wrongType(whole.at, advice, "%s must be a list, but this is %s.", c.a.name, typeName(t))
+		c.wrongType(whole.at, advice, "%q must be a list, but this is %s.", c.a.name, typeName(t))
 		return nil
 	}
 	// The elements of a list that is written out have their own ranges.
@@ -135,7 +139,7 @@ func (c *converter) element(v cty.Value, it *item) bool {
 	t := v.Type()
 	switch {
 	case v.IsNull():
-		c.wrongType(it.at, "", "%s cannot hold null.", c.a.name)
+		c.wrongType(it.at, "", "%q cannot hold null.", c.a.name)
 		return false
 	case c.a.spec.Type == schema.TypeOutputList && (t.IsObjectType() || t.IsMapType()):
 		it.object = map[string]string{}
@@ -145,7 +149,7 @@ func (c *converter) element(v cty.Value, it *item) bool {
 			}
 			s, ok := primitive(f)
 			if !ok {
-				c.wrongType(it.at, "", "%s: the field %q must be a string, but it is %s.", c.a.name, k, typeName(f.Type()))
+				c.wrongType(it.at, "", "%q: the field %q must be a string, but it is %s.", c.a.name, k, typeName(f.Type()))
 				return false
 			}
 			it.object[k] = s
@@ -158,7 +162,7 @@ func (c *converter) element(v cty.Value, it *item) bool {
 		if c.a.spec.Type == schema.TypeOutputList {
 			want = "strings and objects"
 		}
-		c.wrongType(it.at, "", "%s must be a list of %s, but this element is %s.", c.a.name, want, typeName(t))
+		c.wrongType(it.at, "", "%q must be a list of %s, but this element is %s.", c.a.name, want, typeName(t))
 		return false
 	}
 	it.text = s
@@ -169,7 +173,7 @@ func (c *converter) element(v cty.Value, it *item) bool {
 func (c *converter) entries(v cty.Value, whole item) map[string]item {
 	t := v.Type()
 	if !t.IsObjectType() && !t.IsMapType() {
-		c.wrongType(whole.at, "Write { NAME = VALUE }.", "%s must be a map, but this is %s.", c.a.name, typeName(t))
+		c.wrongType(whole.at, "Write { NAME = VALUE }.", "%q must be a map, but this is %s.", c.a.name, typeName(t))
 		return nil
 	}
 	ranges := c.keyRanges()
@@ -185,7 +189,7 @@ func (c *converter) entries(v cty.Value, whole item) map[string]item {
 			s, ok = primitive(e)
 		}
 		if !ok {
-			c.wrongType(it.at, "", "%s must be a map of strings, but %q is %s.", c.a.name, k, typeName(e.Type()))
+			c.wrongType(it.at, "", "%q must be a map of strings, but %q is %s.", c.a.name, k, typeName(e.Type()))
 			continue
 		}
 		it.text = s
@@ -233,10 +237,8 @@ func typeName(t cty.Type) string {
 	case t.IsMapType():
 		return "a map"
 	}
-	return article(t.FriendlyName())
+	return "a " + t.FriendlyName()
 }
-
-func article(noun string) string { return "a " + noun }
 
 // merge puts a later value over an earlier one, by the rule of the table. Either may be nil, for not set.
 func merge(earlier, later *value) *value {

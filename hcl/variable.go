@@ -66,8 +66,8 @@ func (l *loader) varRange(name string) (nameAt, valueAt diag.Range) {
 
 // textRange is a range in one of the texts of the sources.
 func (l *loader) textRange(name string, start, end int) diag.Range {
-	text := l.sources[name]
-	return diag.Range{Filename: name, Start: posIn(text, start), End: posIn(text, end)}
+	text := &File{Name: name, Bytes: l.sources[name], lines: lineStarts(l.sources[name])}
+	return diag.Range{Filename: name, Start: text.posAt(start), End: text.posAt(end)}
 }
 
 // variableNode is the value of a variable block: --var, else the environment, else the default.

@@ -94,7 +94,10 @@ type build struct {
 	// final is the file that is built, with its line map; equal to file if nothing was rewritten.
 	final *dockerfile.File
 	lines []int
+	built string
 	id    string
+	// caches are what the recipe adds to the stages, by index.
+	caches map[int]string
 	// crossed and tried tell for each stage of the file what was decided.
 	crossed map[int]bool
 	tried   map[int][]Attempt

@@ -103,13 +103,13 @@ func (p *planner) dockerfileID(b *build) string {
 		rewritten = &s
 	}
 	for _, d := range p.plan.Dockerfiles {
-		if d.Path == path && d.Text == text && d.Frontend == why && equalText(d.Rewritten, rewritten) {
+		if d.Path == path && d.Text == text && d.Frontend == why && d.Built == b.built && equalText(d.Rewritten, rewritten) {
 			return d.ID
 		}
 	}
 	sum := sha256.Sum256([]byte(text))
 	d := Dockerfile{ID: fmt.Sprintf("d%d", len(p.plan.Dockerfiles)+1), Path: path, SHA256: hex.EncodeToString(sum[:]), Rewritten: rewritten,
-		Text: text, Lines: b.lines, Frontend: why}
+		Text: text, Lines: b.lines, Built: b.built, Frontend: why}
 	p.plan.Dockerfiles = append(p.plan.Dockerfiles, d)
 	return d.ID
 }

@@ -45,7 +45,7 @@ func (p *planner) order() []string {
 func (p *planner) opaqueStage(b *build, pb *Build) {
 	id := dockerfile.Key("opaque", b.target.Name, b.platform.String())
 	p.instances[id] = &instance{build: b, platform: b.platform, stage: &Stage{ID: id, Dockerfile: b.id, Stage: b.values.Stage,
-		Line: 1, EndLine: 1 << 30, For: []Use{{b.target.Name, b.platform.String()}}, Tried: []Attempt{}, Placements: []Placement{}, Needs: []Need{},
+		Line: 1, EndLine: 1 << 30, For: []Use{{b.target.Name, b.platform.String()}}, Tried: []Attempt{}, Placements: []Placement{}, Needs: []Need{}, Caches: []string{},
 		Inputs: []Input{{Kind: "context", Ref: b.values.Context}}}}
 	pb.Stages, pb.ByIndex[0], pb.Result = []string{id}, id, id
 }
@@ -108,7 +108,10 @@ func (b *build) userLine(n int) int {
 
 func (p *planner) newStage(b *build, n *dockerfile.Node) *Stage {
 	s := &Stage{ID: n.ID, Dockerfile: b.id, Stage: n.Title(), Index: n.Index, Line: b.userLine(n.Line), EndLine: b.userLine(n.EndLine),
-		For: []Use{}, Tried: append([]Attempt{}, b.tried[n.Index]...), Placements: []Placement{}, Needs: []Need{}, Inputs: []Input{}}
+		For: []Use{}, Tried: append([]Attempt{}, b.tried[n.Index]...), Placements: []Placement{}, Needs: []Need{}, Inputs: []Input{}, Caches: []string{}}
+	if c := b.caches[n.Index]; c != "" {
+		s.Caches = append(s.Caches, c)
+	}
 	if n.Base != nil {
 		s.Needs = append(s.Needs, Need{ID: n.Base.ID, Via: "from", Line: s.Line})
 	}

@@ -26,6 +26,7 @@ func (p *planner) chooseStrategy() {
 			decided[key] = d
 		}
 		b.final, b.lines, b.crossed, b.tried = d.file, d.lines, d.crossed, d.tried
+		b.built, b.caches = d.built, d.caches
 	}
 	p.stop = p.stop || p.diags.HasErrors()
 }
@@ -34,6 +35,8 @@ func (p *planner) chooseStrategy() {
 type decision struct {
 	file    *dockerfile.File
 	lines   []int
+	built   string
+	caches  map[int]string
 	crossed map[int]bool
 	tried   map[int][]Attempt
 }
@@ -71,7 +74,11 @@ func (p *planner) decide(b *build, s schema.Strategy) *decision {
 	if len(sound) == 0 {
 		return d
 	}
-	rw := b.file.Cross(in, sound)
+	scope := ""
+	if !b.values.NoRecipeCache {
+		scope = p.cfg.Dir + "\x00" + p.native().String()
+	}
+	rw := b.file.Cross(in, sound, scope)
 	file, diags := dockerfile.Parse(b.file.Path, []byte(rw.Text))
 	if diags.HasErrors() { // inserting valid lines into a valid file cannot fail; if it does, leave the file alone
 		p.diags = p.diags.Errorf("rewrite-failed", diag.LineRange(b.file.Path, 0), "The Dockerfile cannot be rewritten",
@@ -79,6 +86,9 @@ func (p *planner) decide(b *build, s schema.Strategy) *decision {
 		return d
 	}
 	d.file, d.lines = file, rw.Lines
+	if len(rw.Caches) > 0 {
+		d.built, d.caches = rw.Built, rw.Caches
+	}
 	return d
 }
 

@@ -61,6 +61,8 @@ type Dockerfile struct {
 
 	// Text is the user's own text.
 	Text string `json:"-"`
+	// Built is the text to build: Rewritten with the recipe's cache mounts, line for line the same otherwise; "" if there are none.
+	Built string `json:"-"`
 	// Lines maps each line of Rewritten (index 0 is line 1) to the line of Text it stands for.
 	Lines []int `json:"-"`
 	// Frontend is empty if the text can be converted in the client, else the reason for the server's frontend.
@@ -135,6 +137,8 @@ type Stage struct {
 	Needs      []Need      `json:"needs"`
 	Inputs     []Input     `json:"inputs"`
 	ForksAt    *Fork       `json:"forks_at"`
+	// Caches are the caches that the recipe adds for speed; they change nothing else and are in no diff.
+	Caches []string `json:"caches"`
 
 	// EndLine is the last line of the stage in the user's file.
 	EndLine int `json:"-"`

@@ -111,6 +111,8 @@ var Language = []BlockType{
 				Doc: "How foreign platforms are reached: as-written, emulate, cross or auto."},
 			{Name: "no-cache", Type: TypeBool, Default: "false", Merge: MergeReplace, SetKey: "no-cache", Platform: true,
 				Doc: "Run every step, cached or not."},
+			{Name: "recipe_cache", Type: TypeBool, Default: "true", Merge: MergeReplace, SetKey: "recipe_cache", Platform: true,
+				Doc: "Let stages that xbuild cross-compiles share one compile cache. It changes nothing but the time."},
 		}},
 }
 

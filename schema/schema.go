@@ -112,6 +112,8 @@ type Build struct {
 	Outputs  []Output
 	Strategy Strategy
 	NoCache  bool
+	// NoRecipeCache keeps the recipes of cross-compilation from sharing a compile cache between stages.
+	NoRecipeCache bool
 }
 
 // Strategy says how a platform other than the node's own is reached.

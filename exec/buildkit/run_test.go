@@ -273,7 +273,8 @@ func TestMismatchOfRewrittenBuildWritesNothing(t *testing.T) {
 }
 
 func TestNoCacheRunsAgain(t *testing.T) {
-	p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\nRUN [\"/tool\", \"write\", \"/x\", \"y\"]\n"})
+	p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\nRUN [\"/tool\", \"write\", \"/x\", \"" +
+		time.Now().String() + "\"]\n"}) // never built before
 	p.target("x", "linux/amd64", func(b *schema.Build) { b.Outputs = p.local("out") })
 	for i, noCache := range []bool{false, false, true} {
 		o := p.runWith(timeout(t, time.Minute), p.plan("x"), exec.Options{NoCache: noCache}, nil)

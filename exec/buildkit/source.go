@@ -25,6 +25,9 @@ func newSourceFile(f *plan.Dockerfile) *sourceFile {
 	s := &sourceFile{plan: f, text: []byte(f.Text)}
 	if f.Rewritten != nil {
 		s.text = []byte(*f.Rewritten)
+		if f.Built != "" {
+			s.text = []byte(f.Built)
+		}
 	}
 	// A text that cannot be parsed is reported where it is converted.
 	ast, err := parser.Parse(bytes.NewReader(s.text))

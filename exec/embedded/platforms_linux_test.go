@@ -66,7 +66,7 @@ func assertRunsRISCV(t *testing.T, addr string, args ...string) {
 	if err != nil {
 		t.Fatalf("the emulated build: %v", err)
 	}
-	if got, err := os.ReadFile(filepath.Join(binfmt, "arch")); err != nil || string(got) != "riscv64" {
+	if got, err := os.ReadFile(filepath.Join(dir, "arch")); err != nil || string(got) != "riscv64" {
 		t.Errorf("the step ran on %q, %v", got, err)
 	}
 }

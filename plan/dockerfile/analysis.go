@@ -14,11 +14,13 @@ type analysis struct {
 	stageCompiles map[int]bool
 	// sensitive is the first RUN of each stage whose result depends on GOOS and GOARCH.
 	sensitive map[int]*Run
-	files     map[int]*files
+	// compile are all RUNs of each stage that call go build.
+	compile map[int][]*Run
+	files   map[int]*files
 }
 
 func analyse(grp *Group, g *Graph, in CrossInput) *analysis {
-	a := &analysis{stageCompiles: map[int]bool{}, sensitive: map[int]*Run{}, files: map[int]*files{}}
+	a := &analysis{stageCompiles: map[int]bool{}, sensitive: map[int]*Run{}, compile: map[int][]*Run{}, files: map[int]*files{}}
 	for _, i := range grp.Stages {
 		if g.Reached[i] {
 			a.stage(grp, g.Nodes[i], in)
@@ -154,6 +156,9 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call, workdir string) {
 	}
 	if isBuild(c) {
 		a.compiles, a.stageCompiles[n.Index] = true, true
+		if !slices.Contains(a.compile[n.Index], r) {
+			a.compile[n.Index] = append(a.compile[n.Index], r)
+		}
 	}
 	if len(v.products) > 0 && v.cgo == "" && !noCompiler(n.Root().Image) {
 		a.add(n, r.Line, &Problem{Code: "cgo-possible",

@@ -89,7 +89,7 @@ func firstCode(in CrossInput) string {
 // checkRewrite: the edit parses, moves nothing of the user's, and leaves no foreign RUN in the groups.
 func checkRewrite(t *testing.T, f *File, in CrossInput, sound []Group) {
 	t.Helper()
-	rw := f.Cross(in, sound)
+	rw := f.Cross(in, sound, "")
 	nf, d := Parse("Dockerfile", []byte(rw.Text))
 	if d.HasErrors() {
 		t.Fatalf("the rewritten file does not parse: %v\n%s", d, rw.Text)

@@ -133,7 +133,7 @@ func TestVariants(t *testing.T) {
 		groups := Groups(in)
 		got := ""
 		if groups[0].Sound() {
-			got = f.Cross(in, groups).Text
+			got = f.Cross(in, groups, "").Text
 		} else {
 			got = groups[0].Problems[0].Code
 		}

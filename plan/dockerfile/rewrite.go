@@ -8,24 +8,37 @@ import (
 // Rewrite is an edited Dockerfile.
 type Rewrite struct {
 	Text string
+	// Built is Text with the recipe's cache mounts, line for line the same otherwise. They are for speed only, so they are no part
+	// of what a user is shown as the change.
+	Built string
+	// Caches says for each stage which cache its compile steps were given.
+	Caches map[int]string
 	// Lines maps each line of Text (index 0 is line 1) to the line of the user's file that it stands for.
 	Lines []int
 }
 
 // Cross pins the groups to the build platform and hands the compiler its target. Every group must be sound. Lines are
-// inserted, and one flag is; nothing else moves.
-func (f *File) Cross(in CrossInput, groups []Group) Rewrite {
+// inserted, and one flag is; nothing else moves. scope names the compile cache that the stages share, "" for none.
+func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 	pin := map[int]bool{}
 	before := map[int][]string{}
+	mounts, caches := map[int]string{}, map[int]string{}
 	for _, grp := range groups {
 		pin[f.Stages[grp.Root].Line] = true
 		for _, g := range in.Graphs {
 			if g.Reached[grp.Root] {
-				grp.insert(g, analyse(&grp, g, in), before, goArgs(in.Graphs))
+				a := analyse(&grp, g, in)
+				grp.insert(g, a, before, goArgs(in.Graphs))
+				if scope != "" {
+					grp.addCaches(g, a, scope, mounts, caches)
+				}
 			}
 		}
 	}
-	return edit(string(f.Text), pin, before)
+	rw := edit(string(f.Text), pin, before, nil)
+	rw.Built = edit(string(f.Text), pin, before, mounts).Text
+	rw.Caches = caches
+	return rw
 }
 
 // insert adds the argument lines of each stage of the group that compiles, before its first step that needs them.
@@ -75,7 +88,8 @@ func goArgs(graphs []*Graph) string {
 	return args
 }
 
-func edit(text string, pin map[int]bool, before map[int][]string) Rewrite {
+// edit inserts lines before lines, the pinning flag into FROM lines, and mounts into RUN lines.
+func edit(text string, pin map[int]bool, before map[int][]string, mounts map[int]string) Rewrite {
 	var b strings.Builder
 	var rw Rewrite
 	for i, line := range strings.SplitAfter(text, "\n") {
@@ -91,6 +105,10 @@ func edit(text string, pin map[int]bool, before map[int][]string) Rewrite {
 		if pin[n] {
 			k := strings.Index(strings.ToUpper(line), "FROM") + len("FROM")
 			line = line[:k] + " --platform=$BUILDPLATFORM" + line[k:]
+		}
+		if m := mounts[n]; m != "" {
+			k := strings.Index(strings.ToUpper(line), "RUN") + len("RUN")
+			line = line[:k] + " " + m + line[k:]
 		}
 		b.WriteString(line)
 		rw.Lines = append(rw.Lines, n)

@@ -63,6 +63,7 @@ type row struct {
 	platforms     []string
 	fork          *plan.Fork
 	tried         []plan.Attempt
+	caches        []string
 }
 
 // stageRows collects the rows of one Dockerfile in stage order.
@@ -83,7 +84,7 @@ func stageRows(p *plan.Plan, id string) []row {
 			return r.stage == s.Stage && r.kind == s.Kind && r.reason == s.Reason && s.Kind != plan.Shared
 		})
 		if i < 0 {
-			rows = append(rows, row{kind: s.Kind, stage: s.Stage, reason: s.Reason, fork: s.ForksAt, tried: s.Tried})
+			rows = append(rows, row{kind: s.Kind, stage: s.Stage, reason: s.Reason, fork: s.ForksAt, tried: s.Tried, caches: s.Caches})
 			order = append(order, s.Index)
 			i = len(rows) - 1
 		}
@@ -129,6 +130,11 @@ func writeRow(b *strings.Builder, r row, width int, color bool) {
 	}
 	for _, line := range wrap(note, 80-len(indent)-width-2) {
 		fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
+	}
+	for _, c := range r.caches {
+		for _, line := range wrap("with "+c, 80-len(indent)-width-2) {
+			fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
+		}
 	}
 	for _, a := range r.tried {
 		for _, line := range wrap(fmt.Sprintf("not %s: %s (%s)", a.Strategy, a.Reason, a.At), 80-len(indent)-width-2) {

@@ -29,6 +29,7 @@ func (a *app) color(w io.Writer) bool {
 func (a *app) progressOptions() progress.Options {
 	opt := progress.DefaultOptions(a.err)
 	opt.Color = a.color(a.err)
+	opt.ASCII = !progress.UTF8(a.getenv)
 	opt.IsTerminal = opt.IsTerminal && a.getenv("CI") == ""
 	return opt
 }
