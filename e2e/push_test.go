@@ -27,7 +27,7 @@ func TestPush(t *testing.T) {
 	dir := copyExample(t, "guide")
 	w := external(t, dir)
 	tag := bed(t).Registry + "/guide/server:e2e"
-	r := w.ok(t, "run", "image", "--push", "--var", "TAG="+tag)
+	r := w.ok(t, "run", "image", "--var", "TAG="+tag)
 	index := pulled(t, tag, nil)
 	digest, err := index.Digest()
 	if err != nil {

@@ -3,7 +3,7 @@
 #   xbuild plan               what runs where, and why
 #   xbuild plan --diff        the change to the Dockerfile that makes it cross-compile
 #   xbuild run                bin/linux_amd64/server, bin/darwin_arm64/client, ...
-#   xbuild run image --push   one image for two platforms
+#   xbuild run image          one image for two platforms, pushed to TAG
 
 variable "GO_VERSION" {
   description = "Tag of the golang image, without -alpine."
@@ -11,7 +11,7 @@ variable "GO_VERSION" {
 }
 
 variable "TAG" {
-  description = "Name of the server's image."
+  description = "Where to push the server's image."
   default     = "localhost:5000/guide/server:latest"
 }
 
@@ -53,13 +53,13 @@ target "emulated" {
   output    = ["bin-emulated"]
 }
 
-# The server as an image: one name, an image for each platform behind it.
+# The server as an image: one name, an image for each platform behind it. `--var TAG=...` pushes it elsewhere.
 target "image" {
   target    = "server"
   args      = { GO_VERSION = GO_VERSION }
   platforms = platforms.linux
   tags      = [TAG]
-  output    = ["type=image"]
+  output    = ["type=registry"]
 }
 
 # go vet does not depend on the platform, so it needs no list: it runs on the machine that builds.

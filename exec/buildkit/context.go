@@ -16,6 +16,8 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"github.com/xbuild/xbuild/exec/output"
 )
 
 // dirSource serves folders to the daemon by name. Folders may be added while the session runs.
@@ -47,8 +49,11 @@ func (d *dirSource) add(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("context folder %s cannot be read: %w", path, err)
 	}
-	// The user's ids must not enter cache keys.
-	f, err = fsutil.NewFilterFS(f, &fsutil.FilterOpt{Map: func(_ string, st *fstypes.Stat) fsutil.MapResult {
+	// Neither the user's ids nor the staging folder of a run that is going on must enter cache keys.
+	f, err = fsutil.NewFilterFS(f, &fsutil.FilterOpt{Map: func(p string, st *fstypes.Stat) fsutil.MapResult {
+		if output.IsStaging(filepath.Base(p)) {
+			return fsutil.MapResultExclude
+		}
 		st.Uid, st.Gid = 0, 0
 		return fsutil.MapResultKeep
 	}})

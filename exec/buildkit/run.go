@@ -225,6 +225,7 @@ func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
 	if r.opt.Parallel > 0 {
 		g.SetLimit(r.opt.Parallel)
 	}
+	primers := r.primers()
 	for _, b := range r.builds {
 		if !b.Requested || b.err != nil {
 			continue
@@ -233,7 +234,10 @@ func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
 			if gctx.Err() != nil {
 				return context.Cause(gctx)
 			}
-			_, err := gc.Solve(gctx, gateway.SolveRequest{Definition: b.def.ToPB(), Evaluate: true})
+			err := r.prime(gctx, gc, b, primers[b])
+			if err == nil {
+				_, err = gc.Solve(gctx, gateway.SolveRequest{Definition: b.def.ToPB(), Evaluate: true})
+			}
 			return r.note(gctx, b, err)
 		})
 	}

@@ -224,8 +224,12 @@ var (
 
 // stepText is a step's title without the platform, stage and number that BuildKit puts in front.
 func stepText(title string) string {
-	return titleDigest.ReplaceAllString(titlePrefix.ReplaceAllString(title, ""), "")
+	title = titleDigest.ReplaceAllString(titlePrefix.ReplaceAllString(title, ""), "")
+	return recipeMount.ReplaceAllString(title, "")
 }
+
+// recipeMount is the cache that a recipe adds; the user's instruction does not have it.
+var recipeMount = regexp.MustCompile(`--mount=type=cache,id=xbuild-go-[0-9a-f]+,target=\S+ `)
 
 // isInternal reports whether BuildKit's title marks a step as one of its own.
 func isInternal(title string) bool {
