@@ -36,7 +36,7 @@ func TestOneCompileGoesAhead(t *testing.T) {
 			pl.Stages[i].Caches = []string{"shared"}
 		}
 	}
-	o := p.run(pl)
+	o := p.runWith(timeout(t, time.Minute), pl, exec.Options{NoCache: true}, nil)
 	o.must(t, "client")
 	p.wantTree("out", map[string]string{"a": "one\n", "b": "two\n", "c": "three\n"})
 	var first time.Time
