@@ -18,7 +18,7 @@ func (grp Group) addCaches(g *Graph, a *analysis, scope string, mounts, caches m
 			}
 			id := "xbuild-go-" + Key(scope, g.Nodes[i].Root().Image)
 			mounts[r.Line] = fmt.Sprintf("--mount=type=cache,id=%s,target=%s", id, dir)
-			caches[i] = "Go build cache " + id + " at " + dir
+			caches[i] = fmt.Sprintf("Go build cache at %s (%s)", dir, id)
 		}
 	}
 }

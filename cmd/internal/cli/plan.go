@@ -33,11 +33,15 @@ func (a *app) planCommand() *cobra.Command {
 			var b exec.Backend
 			if !offline {
 				be, err := a.connect(c.Context())
-				if err != nil {
-					return err
+				switch {
+				case err == nil:
+					defer be.Close()
+					b = be
+				case c.Context().Err() != nil || a.getenv("BUILDKIT_HOST") != "":
+					return a.orInterrupted(c.Context(), err)
+				default: // a plan can do without; a run cannot
+					fmt.Fprintf(a.err, "note: %v\nnote: the plan assumes a node and knows nothing of base images\n", err)
 				}
-				defer be.Close()
-				b = be
 			}
 			p, err := a.makePlan(c.Context(), cfg, req, b)
 			if p == nil {

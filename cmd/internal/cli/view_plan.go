@@ -132,7 +132,8 @@ func writeRow(b *strings.Builder, r row, width int, color bool) {
 		fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
 	}
 	for _, c := range r.caches {
-		for _, line := range wrap("with "+c, 80-len(indent)-width-2) {
+		what, _, _ := strings.Cut(c, " (") // the id is for machines
+		for _, line := range wrap("with a shared "+what, 80-len(indent)-width-2) {
 			fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
 		}
 	}
@@ -181,7 +182,7 @@ func short(s []string, n int) []string {
 // countsText is the plan in one line, and what the sharing saves.
 func countsText(p *plan.Plan) string {
 	c := p.Counts
-	parts := []string{fmt.Sprintf("%d stages", c.Stages)}
+	parts := []string{plural(c.Stages, "stage")}
 	for _, k := range []struct {
 		n    int
 		name plan.Kind
