@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
 )
@@ -144,7 +145,11 @@ func (p *planner) newStage(b *build, n *dockerfile.Node) *Stage {
 		add(Input{Kind: "context", Ref: b.values.Context})
 	}
 	for _, u := range n.URLs {
-		add(Input{Kind: "url", Ref: u})
+		kind := "url"
+		if !strings.HasPrefix(u, "http") || strings.Contains(u, ".git") {
+			kind = "git"
+		}
+		add(Input{Kind: kind, Ref: u})
 	}
 	return s
 }
@@ -157,6 +162,10 @@ func (p *planner) contextNeed(b *build, s *Stage, name string, line int, add fun
 				s.Needs = append(s.Needs, Need{ID: pb.Result, Via: "context", Line: line})
 			}
 		}
+		return
+	}
+	if ref, ok := strings.CutPrefix(b.values.Contexts[name], "docker-image://"); ok {
+		add(p.imageInput(ref))
 		return
 	}
 	add(Input{Kind: "context", Ref: b.values.Contexts[name]})

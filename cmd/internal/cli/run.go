@@ -74,6 +74,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	}
 	rep := r.Wait()
 	display.Close(rep)
+	if f.progress != string(progress.Quiet) && rep.Err == nil {
+		fmt.Fprint(a.err, pathsText(rep))
+	}
 	return a.finish(rep, p, cfg.Sources)
 }
 
@@ -105,7 +108,6 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 		}
 		return &exitError{code: ExitFailed}
 	}
-	fmt.Fprint(a.err, pathsText(rep))
 	fmt.Fprint(a.out, resultsText(rep, p))
 	return nil
 }
