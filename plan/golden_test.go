@@ -57,7 +57,7 @@ func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 				}
 				c.facts.Images[w[0]] = img
 			}
-		case "plan", "diff", "diagnostics":
+		case "plan", "diff", "diagnostics", "edit":
 		default:
 			c.facts.Dockerfiles["/p/"+f.Name] = plan.DockerfileFact{Text: string(f.Data)}
 		}
@@ -158,7 +158,7 @@ func compare(t *testing.T, file string, ar *txtar.Archive, got map[string]string
 		}
 	}
 	if os.Getenv("XBUILD_UPDATE") == "1" {
-		for _, name := range []string{"diagnostics", "diff", "plan"} {
+		for _, name := range []string{"diagnostics", "diff", "edit", "plan"} {
 			if got[name] != "" {
 				kept = append(kept, txtar.File{Name: name, Data: []byte(got[name])})
 			}

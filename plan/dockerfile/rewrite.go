@@ -92,11 +92,14 @@ func goArgs(graphs []*Graph) string {
 func edit(text string, pin map[int]bool, before map[int][]string, mounts map[int]string) Rewrite {
 	var b strings.Builder
 	var rw Rewrite
+	end := "\n"
 	for i, line := range strings.SplitAfter(text, "\n") {
 		n := i + 1
-		end := "\n"
-		if strings.HasSuffix(line, "\r\n") {
+		switch { // a last line without an end takes that of the line before
+		case strings.HasSuffix(line, "\r\n"):
 			end = "\r\n"
+		case strings.HasSuffix(line, "\n"):
+			end = "\n"
 		}
 		for _, l := range before[n] {
 			b.WriteString(l + end)

@@ -29,6 +29,7 @@ const (
 	ExitOK          = 0
 	ExitFailed      = 1   // a build failed
 	ExitUsage       = 2   // the command line or a build file is wrong
+	ExitChanged     = 3   // something would change, or is out of date
 	ExitUnreachable = 4   // no BuildKit could be reached
 	ExitInterrupted = 130 // Ctrl-C
 )

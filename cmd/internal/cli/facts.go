@@ -21,24 +21,32 @@ func asPathError(err error, target **os.PathError) bool { return errors.As(err, 
 // makePlan reads what the plan needs to know about the world and makes it. b may be nil: the node is then assumed, and
 // base images stay unknown. Problems are printed.
 func (a *app) makePlan(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend) (*plan.Plan, error) {
-	facts := plan.Facts{Dockerfiles: readDockerfiles(cfg), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
-	if b != nil {
-		node, err := b.Node(ctx)
-		if err != nil {
-			return nil, err
-		}
-		facts.Nodes = []plan.NodeFact{node}
-		if refs := plan.Needs(cfg, req, facts); len(refs) > 0 {
-			if facts.Images, err = b.Images(ctx, refs); err != nil {
-				return nil, err
-			}
-		}
+	facts, err := gather(ctx, cfg, req, b)
+	if err != nil {
+		return nil, err
 	}
 	p, diags := plan.Make(cfg, req, facts)
 	if p != nil {
 		diags = append(diags, checkContexts(cfg, p)...)
 	}
 	return p, a.report(diags.Sorted(), plan.Sources(cfg, facts))
+}
+
+// gather reads what a plan needs to know about the world.
+func gather(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend) (plan.Facts, error) {
+	facts := plan.Facts{Dockerfiles: readDockerfiles(cfg), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
+	if b == nil {
+		return facts, nil
+	}
+	node, err := b.Node(ctx)
+	if err != nil {
+		return facts, err
+	}
+	facts.Nodes = []plan.NodeFact{node}
+	if refs := plan.Needs(cfg, req, facts); len(refs) > 0 {
+		facts.Images, err = b.Images(ctx, refs)
+	}
+	return facts, err
 }
 
 func readDockerfiles(cfg *schema.Config) map[string]plan.DockerfileFact {

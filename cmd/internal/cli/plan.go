@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,43 +13,77 @@ import (
 	"github.com/xbuild/xbuild/schema"
 )
 
+// planFlags are the flags of plan beside those that say what to plan.
+type planFlags struct {
+	format, out          string
+	diff, write, offline bool
+	detailed             bool
+}
+
 func (a *app) planCommand() *cobra.Command {
 	var in inputFlags
-	var format string
-	var diff, offline bool
+	var f planFlags
 	c := &cobra.Command{
 		Use:   "plan [TARGET...]",
 		Short: "Show what would run where, and why",
 		Long: "Show every stage on every platform: its kind, its place and the reason.\n\n" +
-			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".",
+			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".\n\n" +
+			"--write edits the Dockerfiles of the targets for good: where cross-compiling is sound for all stages of the file and all\n" +
+			"targets that use it. --out saves the plan for \"xbuild run --plan\".\n\n" +
+			"With --detailed-exitcode the exit code is 3 if something differs: with --out, the plan from the one that the file held\n" +
+			"before; else, a Dockerfile as it is built from the file as it is written (--diff prints that, --write ends it).",
 		RunE: func(c *cobra.Command, args []string) error {
-			if format != "text" && format != "json" {
-				return &exitError{ExitUsage, fmt.Errorf("--format %s: want text or json", format)}
-			}
-			p, _, err := a.planFor(c.Context(), &in, args, offline)
-			if p == nil {
-				return err
-			}
 			switch {
-			case diff:
-				fmt.Fprint(a.out, planDiff(p))
-			case format == "json":
-				j, jerr := json.MarshalIndent(p, "", "  ")
-				if jerr != nil {
-					return jerr
-				}
-				fmt.Fprintf(a.out, "%s\n", j)
-			default:
-				fmt.Fprint(a.out, planText(p, a.color(a.out)))
+			case f.format != "text" && f.format != "json":
+				return &exitError{ExitUsage, fmt.Errorf("--format %s: want text or json", f.format)}
+			case f.write && (f.diff || f.out != "" || f.format != "text"):
+				return &exitError{ExitUsage, errors.New("--write goes with neither --diff nor --out nor --format")}
+			case f.write:
+				return a.planWrite(c.Context(), &in, &f, args)
 			}
-			return err
+			return a.plan(c.Context(), &in, &f, args)
 		},
 	}
 	in.register(c)
-	c.Flags().StringVar(&format, "format", "text", "text or json")
-	c.Flags().BoolVar(&diff, "diff", false, "print the change to the Dockerfile as a unified diff")
-	c.Flags().BoolVar(&offline, "offline", false, "ask no BuildKit; assume linux and this machine's architecture")
+	c.Flags().StringVar(&f.format, "format", "text", "text or json")
+	c.Flags().BoolVar(&f.diff, "diff", false, "print the change to the Dockerfile as a unified diff")
+	c.Flags().BoolVar(&f.write, "write", false, "make that change in the Dockerfile, for all of its stages")
+	c.Flags().StringVar(&f.out, "out", "", "save the plan to this file, for run --plan")
+	c.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "exit with 3 if something differs, see above")
+	c.Flags().BoolVar(&f.offline, "offline", false, "ask no BuildKit; assume linux and this machine's architecture")
 	return c
+}
+
+func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []string) error {
+	p, cfg, err := a.planFor(ctx, in, args, f.offline)
+	if p == nil {
+		return err
+	}
+	switch {
+	case f.diff:
+		fmt.Fprint(a.out, planDiff(p))
+	case f.format == "json":
+		j, jerr := json.MarshalIndent(p, "", "  ")
+		if jerr != nil {
+			return jerr
+		}
+		fmt.Fprintf(a.out, "%s\n", j)
+	default:
+		fmt.Fprint(a.out, planText(p, a.color(a.out)))
+	}
+	if err != nil {
+		return err
+	}
+	differs := planDiff(p) != ""
+	if f.out != "" {
+		if differs, err = a.savePlan(f.out, p, cfg); err != nil {
+			return err
+		}
+	}
+	if f.detailed && differs {
+		return &exitError{code: ExitChanged}
+	}
+	return nil
 }
 
 // planFor plans what the command line asks for. The plan may be there beside an error, to be shown; nil if there is nothing to show.
@@ -61,31 +96,28 @@ func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offlin
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := a.askedNode(ctx, offline)
+	b, done, err := a.askedNode(ctx, offline)
 	if err != nil {
 		return nil, nil, err
 	}
-	if b == nil {
-		p, err := a.makePlan(ctx, cfg, req, nil)
-		return p, cfg, err
-	}
-	defer b.Close()
+	defer done()
 	p, err := a.makePlan(ctx, cfg, req, b)
 	return p, cfg, err
 }
 
-// askedNode reaches the node whose facts a plan uses, or gives nil if there is none to ask: a plan can do without; a run cannot.
-func (a *app) askedNode(ctx context.Context, offline bool) (exec.Backend, error) {
+// askedNode reaches the node whose facts a plan uses; nil if there is none to ask: a plan can do without, a run cannot. The
+// caller must call done.
+func (a *app) askedNode(ctx context.Context, offline bool) (b exec.Backend, done func(), err error) {
 	if offline {
-		return nil, nil
+		return nil, func() {}, nil
 	}
-	b, err := a.connect(ctx)
+	be, err := a.connect(ctx)
 	switch {
 	case err == nil:
-		return b, nil
+		return be, func() { be.Close() }, nil
 	case ctx.Err() != nil || a.getenv("BUILDKIT_HOST") != "":
-		return nil, a.orInterrupted(ctx, err)
+		return nil, nil, a.orInterrupted(ctx, err)
 	}
 	fmt.Fprintf(a.err, "note: %v\nnote: the plan assumes a node and knows nothing of base images\n", err)
-	return nil, nil
+	return nil, func() {}, nil
 }

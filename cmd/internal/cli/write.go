@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/xbuild/xbuild/plan"
+)
+
+// planWrite edits the Dockerfiles of the targets in place. All of them are written, or, if one cannot be, none.
+func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args []string) error {
+	cfg, err := a.load(in)
+	if err != nil {
+		return err
+	}
+	req, err := in.request(args)
+	if err != nil {
+		return err
+	}
+	b, done, err := a.askedNode(ctx, f.offline)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var all plan.Request // the stages of other targets count too
+	for _, t := range cfg.Targets {
+		all.Targets = append(all.Targets, t.Name)
+	}
+	facts, err := gather(ctx, cfg, all, b)
+	if err != nil {
+		return a.orInterrupted(ctx, err)
+	}
+	edits, diags := plan.Edits(cfg, req, facts)
+	if err := a.report(diags, plan.Sources(cfg, facts)); err != nil {
+		return err
+	}
+	changed, err := writeEdits(edits)
+	if err != nil {
+		return err
+	}
+	for _, e := range edits {
+		fmt.Fprint(a.err, editText(e))
+		if e.New != e.Text {
+			name := filepath.ToSlash(e.Path)
+			fmt.Fprint(a.out, udiff.Unified("a/"+name, "b/"+name, e.Text, e.New))
+		}
+	}
+	if len(edits) == 0 {
+		fmt.Fprintln(a.err, "no target has a strategy that cross-compiles; nothing to change")
+	}
+	if f.detailed && changed {
+		return &exitError{code: ExitChanged}
+	}
+	return nil
+}
+
+// editText says in words what became of a file.
+func editText(e plan.Edit) string {
+	var b strings.Builder
+	switch {
+	case e.New == e.Text:
+		fmt.Fprintf(&b, "%s: nothing to change\n", e.Path)
+	default:
+		fmt.Fprintf(&b, "%s: written; %s now on the build platform\n", e.Path, strings.Join(e.Pinned, ", ")+map[bool]string{true: " runs", false: " run"}[len(e.Pinned) == 1])
+	}
+	for _, k := range e.Kept {
+		fmt.Fprintf(&b, "%s: left as it is: %s\n", k.At, k.Reason)
+	}
+	return b.String()
+}
+
+// staged is an edited file beside the one that it will replace.
+type staged struct {
+	edit      plan.Edit
+	file, tmp string
+}
+
+func writeEdits(edits []plan.Edit) (changed bool, err error) {
+	var all []staged
+	defer func() {
+		for _, s := range all {
+			os.Remove(s.tmp) // gone already if it was renamed
+		}
+	}()
+	for _, e := range edits {
+		if e.New == e.Text {
+			continue
+		}
+		s, err := stage(e)
+		if err != nil {
+			return false, &exitError{ExitFailed, fmt.Errorf("%s cannot be written, and nothing was changed: %w", e.Path, errText(err))}
+		}
+		all = append(all, s)
+	}
+	for _, s := range all {
+		if now, err := os.ReadFile(s.file); err != nil || string(now) != s.edit.Text {
+			return changed, &exitError{ExitChanged, fmt.Errorf("%s was changed in the meantime and is left alone; run the command again", s.edit.Path)}
+		}
+		if err := os.Rename(s.tmp, s.file); err != nil {
+			return changed, &exitError{ExitFailed, fmt.Errorf("%s cannot be replaced: %w", s.edit.Path, errText(err))}
+		}
+		changed = true
+	}
+	return changed, nil
+}
+
+// stage writes the new text beside the file, with the file's mode and owner. A link stays one: what it leads to is edited.
+func stage(e plan.Edit) (s staged, err error) {
+	s = staged{edit: e, file: e.File}
+	if _, err := os.Lstat(s.file); errors.Is(err, os.ErrNotExist) && filepath.Base(s.file) == "Dockerfile" {
+		s.file = filepath.Join(filepath.Dir(s.file), "dockerfile") // as it was read
+	}
+	if s.file, err = filepath.EvalSymlinks(s.file); err != nil {
+		return s, err
+	}
+	fi, err := os.Stat(s.file)
+	if err != nil {
+		return s, err
+	}
+	probe, err := os.OpenFile(s.file, os.O_WRONLY, 0) // a file that its owner protects is not replaced either
+	if err != nil {
+		return s, err
+	}
+	probe.Close()
+	s.tmp, err = writeTemp(s.file, []byte(e.New), fi)
+	return s, err
+}
+
+// writeTemp writes data to a new file beside path, with the mode and owner of fi if there is one, and sees it on the disk.
+func writeTemp(path string, data []byte, fi os.FileInfo) (name string, err error) {
+	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".xbuild-*")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		err = errors.Join(err, t.Close())
+		if err != nil {
+			os.Remove(t.Name())
+		}
+	}()
+	mode := os.FileMode(0o644)
+	if fi != nil {
+		mode = fi.Mode().Perm()
+		if err := keepOwner(t, fi); err != nil {
+			return "", err
+		}
+	}
+	if err := t.Chmod(mode); err != nil {
+		return "", err
+	}
+	if _, err := bytes.NewReader(data).WriteTo(t); err != nil {
+		return "", err
+	}
+	return t.Name(), t.Sync()
+}

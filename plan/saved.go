@@ -1,0 +1,147 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// SavedFormat is the version of the part of a saved plan that is not the public form. It is for the same program only: a
+// program that has another one refuses the file.
+const SavedFormat = 1
+
+// SavedInput is a file that a saved plan was made from.
+type SavedInput struct {
+	// Kind is "build file" or "Dockerfile".
+	Kind string `json:"kind"`
+	// Name is the path for people, Path the absolute one.
+	Name   string `json:"name"`
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+}
+
+// savedPlan is the public form with everything else that the executor needs under one key.
+type savedPlan struct {
+	*Plan
+	Saved saved `json:"saved"`
+}
+
+// saved holds what the public form leaves out. Lists run beside those of the public form.
+type saved struct {
+	Format      int          `json:"format"`
+	Inputs      []SavedInput `json:"inputs"`
+	Targets     []savedTarget
+	Dockerfiles []savedDockerfile
+	Images      []savedImage
+	EndLines    []int // of the stages
+	Builds      []Build
+}
+
+type savedTarget struct {
+	Requested bool
+	Declared  int
+	Range     diag.Range
+	Outputs   []savedOutput
+}
+
+type savedOutput struct {
+	Push  bool
+	Attrs map[string]string
+}
+
+type savedDockerfile struct {
+	Text, Built string
+	Lines       []int
+	Frontend    string
+}
+
+type savedImage struct {
+	Env, OnBuild []string
+	Err          string
+}
+
+// Save gives the plan as a file: its public JSON form, with one more key for [Load]. The same plan and inputs give the same
+// bytes.
+func Save(p *Plan, inputs []SavedInput) ([]byte, error) {
+	s := saved{Format: SavedFormat, Inputs: inputs, Builds: p.Builds}
+	for _, t := range p.Targets {
+		st := savedTarget{Requested: t.Requested, Declared: t.Declared, Range: t.Range}
+		for _, o := range t.Outputs {
+			st.Outputs = append(st.Outputs, savedOutput{o.Push, o.Attrs})
+		}
+		s.Targets = append(s.Targets, st)
+	}
+	for _, d := range p.Dockerfiles {
+		s.Dockerfiles = append(s.Dockerfiles, savedDockerfile{d.Text, d.Built, d.Lines, d.Frontend})
+	}
+	for _, i := range p.Facts.Images {
+		s.Images = append(s.Images, savedImage{i.Env, i.OnBuild, i.Err})
+	}
+	for _, st := range p.Stages {
+		s.EndLines = append(s.EndLines, st.EndLine)
+	}
+	j, err := json.MarshalIndent(savedPlan{p, s}, "", "  ")
+	return append(j, '\n'), err
+}
+
+// Load reads what [Save] wrote. The plan is equal to the one saved; whether its inputs still are is for the caller to see.
+func Load(data []byte) (*Plan, []SavedInput, error) {
+	sp := savedPlan{Plan: &Plan{}}
+	if err := json.Unmarshal(data, &sp); err != nil {
+		return nil, nil, fmt.Errorf("it is not a saved plan: %w", err)
+	}
+	p, s := sp.Plan, sp.Saved
+	switch {
+	case s.Format == 0:
+		return nil, nil, fmt.Errorf("it is not a plan that plan --out saved")
+	case s.Format != SavedFormat || p.Version != Version:
+		return nil, nil, fmt.Errorf("it was saved by another version of xbuild (format %d.%d, this one reads %d.%d)", p.Version, s.Format, Version, SavedFormat)
+	case len(s.Targets) != len(p.Targets) || len(s.Dockerfiles) != len(p.Dockerfiles) || len(s.Images) != len(p.Facts.Images) || len(s.EndLines) != len(p.Stages):
+		return nil, nil, fmt.Errorf("its parts do not belong together")
+	}
+	p.Builds = s.Builds
+	for i, t := range s.Targets {
+		d := &p.Targets[i]
+		d.Requested, d.Declared, d.Range = t.Requested, t.Declared, t.Range
+		if len(t.Outputs) != len(d.Outputs) {
+			return nil, nil, fmt.Errorf("its parts do not belong together")
+		}
+		for k, o := range t.Outputs {
+			d.Outputs[k].Push, d.Outputs[k].Attrs = o.Push, o.Attrs
+		}
+	}
+	for i, x := range s.Dockerfiles {
+		d := &p.Dockerfiles[i]
+		d.Text, d.Built, d.Lines, d.Frontend = x.Text, x.Built, x.Lines, x.Frontend
+	}
+	for i, x := range s.Images {
+		d := &p.Facts.Images[i]
+		d.Env, d.OnBuild, d.Err = x.Env, x.OnBuild, x.Err
+	}
+	for i, l := range s.EndLines {
+		p.Stages[i].EndLine = l
+	}
+	return p, s.Inputs, p.whole()
+}
+
+// whole checks that everything a plan names is in it, so that a damaged file is refused and not run.
+func (p *Plan) whole() error {
+	for _, b := range p.Builds {
+		switch {
+		case b.Values == nil || p.Target(b.Target) == nil || p.Dockerfile(b.Dockerfile) == nil:
+			return fmt.Errorf("its build of %q is not complete", b.Target)
+		case b.Result != "" && p.Stage(b.Result) == nil:
+			return fmt.Errorf("its build of %q has a result that is no stage", b.Target)
+		}
+		for _, id := range b.Stages {
+			if p.Stage(id) == nil {
+				return fmt.Errorf("its build of %q needs a stage that is not there", b.Target)
+			}
+		}
+	}
+	if len(p.Facts.Nodes) == 0 {
+		return fmt.Errorf("it names no node")
+	}
+	return nil
+}
