@@ -43,12 +43,26 @@ func strategyNames() string {
 	return strings.Join(s, ", ")
 }
 
+// enter goes to the folder of -C.
+func (f *inputFlags) enter() error {
+	if f.dir == "" {
+		return nil
+	}
+	if err := os.Chdir(f.dir); err != nil {
+		return &exitError{ExitUsage, fmt.Errorf("-C %s: not a folder that can be entered", f.dir)}
+	}
+	return nil
+}
+
+// any reports whether a flag says what to build, or how.
+func (f *inputFlags) any() bool {
+	return len(f.files)+len(f.sets)+len(f.vars)+len(f.platforms) > 0 || f.strategy != ""
+}
+
 // load reads the build file. Problems are printed; the error then only carries the exit code.
 func (a *app) load(f *inputFlags) (*schema.Config, error) {
-	if f.dir != "" {
-		if err := os.Chdir(f.dir); err != nil {
-			return nil, &exitError{ExitUsage, fmt.Errorf("-C %s: not a folder that can be entered", f.dir)}
-		}
+	if err := f.enter(); err != nil {
+		return nil, err
 	}
 	dir, err := os.Getwd()
 	if err != nil {

@@ -20,6 +20,7 @@ type runFlags struct {
 	noCache   bool
 	keepGoing bool
 	jobs      int
+	plan      string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -36,6 +37,7 @@ func (a *app) runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	c.Flags().BoolVar(&f.noCache, "no-cache", false, "run every step, cached or not")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
+	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
 }
@@ -47,23 +49,11 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
 	}
-	cfg, err := a.load(in)
-	if err != nil {
-		return err
-	}
-	req, err := in.request(args)
-	if err != nil {
-		return err
-	}
-	b, err := a.connect(ctx)
+	p, sources, b, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
 		return a.orInterrupted(ctx, err)
 	}
 	defer b.Close()
-	p, err := a.makePlan(ctx, cfg, req, b)
-	if err != nil {
-		return a.orInterrupted(ctx, err)
-	}
 	display, err := progress.New(progress.Mode(f.progress), a.err, p, a.progressOptions())
 	if err != nil {
 		return &exitError{ExitUsage, err}
@@ -77,7 +67,54 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if f.progress != string(progress.Quiet) && rep.Err == nil {
 		fmt.Fprint(a.err, pathsText(rep))
 	}
-	return a.finish(rep, p, cfg.Sources)
+	return a.finish(rep, p, sources)
+}
+
+// planToRun connects to a node and plans for it, or takes the saved plan.
+func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
+	if f.plan != "" {
+		return a.savedToRun(ctx, in, f, args)
+	}
+	cfg, err := a.load(in)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	req, err := in.request(args)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	b, err := a.connect(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	p, err := a.makePlan(ctx, cfg, req, b)
+	if err != nil {
+		b.Close()
+		return nil, nil, nil, err
+	}
+	return p, cfg.Sources, b, nil
+}
+
+func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
+	if len(args) > 0 || in.any() {
+		return nil, nil, nil, &exitError{ExitUsage, errors.New("run --plan takes neither targets nor flags that choose or change them: the saved plan says what to build")}
+	}
+	if err := in.enter(); err != nil {
+		return nil, nil, nil, err
+	}
+	p, sources, err := loadPlan(f.plan)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	b, err := a.connect(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := checkNode(ctx, f.plan, p, b); err != nil {
+		b.Close()
+		return nil, nil, nil, err
+	}
+	return p, sources, b, nil
 }
 
 func validMode(m string) bool {

@@ -68,7 +68,11 @@ func editText(e plan.Edit) string {
 	case e.New == e.Text:
 		fmt.Fprintf(&b, "%s: nothing to change\n", e.Path)
 	default:
-		fmt.Fprintf(&b, "%s: written; %s now on the build platform\n", e.Path, strings.Join(e.Pinned, ", ")+map[bool]string{true: " runs", false: " run"}[len(e.Pinned) == 1])
+		verb := "run"
+		if len(e.Pinned) == 1 {
+			verb = "runs"
+		}
+		fmt.Fprintf(&b, "%s: written; %s now %s on the build platform\n", e.Path, strings.Join(e.Pinned, ", "), verb)
 	}
 	for _, k := range e.Kept {
 		fmt.Fprintf(&b, "%s: left as it is: %s\n", k.At, k.Reason)
@@ -113,10 +117,7 @@ func writeEdits(edits []plan.Edit) (changed bool, err error) {
 
 // stage writes the new text beside the file, with the file's mode and owner. A link stays one: what it leads to is edited.
 func stage(e plan.Edit) (s staged, err error) {
-	s = staged{edit: e, file: e.File}
-	if _, err := os.Lstat(s.file); errors.Is(err, os.ErrNotExist) && filepath.Base(s.file) == "Dockerfile" {
-		s.file = filepath.Join(filepath.Dir(s.file), "dockerfile") // as it was read
-	}
+	s = staged{edit: e, file: dockerfilePath(e.File)}
 	if s.file, err = filepath.EvalSymlinks(s.file); err != nil {
 		return s, err
 	}
