@@ -57,6 +57,9 @@ func Edits(cfg *schema.Config, req Request, facts Facts) ([]Edit, diag.List) {
 			out = append(out, e)
 		}
 	}
+	if w.diags.HasErrors() {
+		return nil, w.diags.Sorted()
+	}
 	return out, w.diags.Sorted()
 }
 
@@ -74,7 +77,7 @@ func (p *planner) checkEditable(b *build) {
 	p.diags[len(p.diags)-1].Advice = "name targets that have a Dockerfile on this machine, or see the change with --diff"
 }
 
-// edit decides about one file; false if it cannot be analysed.
+// edit decides about one file; false after an error, which is noted.
 func (p *planner) edit(key string) (Edit, bool) {
 	linked := map[Use]bool{}
 	for _, b := range p.builds {
@@ -90,7 +93,9 @@ func (p *planner) edit(key string) (Edit, bool) {
 			continue
 		}
 		if b.file == nil {
-			return Edit{}, false
+			path, text := displayPath(p.cfg, b.target.Name, b.values), p.facts.Dockerfiles[key].Text
+			return Edit{File: key, Path: path, Text: text, New: text,
+				Kept: []Attempt{{Strategy: schema.Cross, Code: "opaque", Reason: b.opaque, At: path + ":1"}}}, true
 		}
 		file = b.file
 		g := p.resolve(b, b.file, b.platform)
