@@ -20,7 +20,7 @@ const at = (type, el, x, y, more) => el.dispatchEvent(new PointerEvent(type, {po
 const scale = () => +/scale\(([^)]*)\)/.exec(world.getAttribute("transform"))[1];
 const click = el => { const r = el.getBoundingClientRect(); at("pointerdown", el, r.x + 5, r.y + 5); at("pointerup", el, r.x + 5, r.y + 5); };
 said.push("dark " + matchMedia("(prefers-color-scheme: dark)").matches + " " + getComputedStyle(document.body).backgroundColor);
-said.push("readable " + (scale() >= 0.5));
+said.push("readable " + (scale() >= 0.6));
 click(shapes[0]);
 said.push("details " + !side.hidden + " " + side.querySelector("h2").textContent + " " + [...side.querySelectorAll("h3")].map(h => h.textContent).join(", "));
 said.push("near " + document.querySelectorAll("#world .node.near").length);

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -21,6 +22,11 @@ const (
 	trunkGap   = 7.0
 
 	trunksAbreast = 9 // in one gap; further ones share
+	topsAbreast   = 6 // above the bands
+	corridor      = 24.0
+	columnGap     = 26.0
+	wrapAbove     = 2400.0 // height from which on bands stand in columns
+	screenShape   = 1.6
 	sweeps        = 8
 	settleLoops   = 6
 )
@@ -31,7 +37,7 @@ type layout struct {
 	boxes  []box // of the nodes, in their order
 	bands  []box // of the groups, in their order; zero for an empty group
 	routes [][]point
-	trunks []float64 // of the edges: where one that leaves its band turns, 0 for others
+	trunks []trunk // of the edges
 	width  float64
 	height float64
 }
@@ -39,6 +45,10 @@ type layout struct {
 type box struct{ x, y, w, h float64 }
 
 type point struct{ x, y float64 }
+
+// trunk is the way of an edge that leaves its band: down the gap at x; to a band of another column, up the gap, along the
+// top and down again at over. The zero value is for edges within a band.
+type trunk struct{ x, top, over float64 }
 
 // item is a node, or a bend of a long edge, in one layer of one band.
 type item struct {
@@ -51,30 +61,69 @@ type item struct {
 
 // place computes the layout: layers by longest path, order within layers by barycentre, then positions.
 func place(m *model) *layout {
-	l := &layout{model: m}
+	l := &layout{model: m, width: 2 * margin, height: 2 * margin}
+	if len(m.nodes) == 0 {
+		l.bands = make([]box, len(m.groups))
+		return l
+	}
 	layer := layers(m)
 	items, routes := l.items(layer)
 	l.boxes, l.bands = make([]box, len(m.nodes)), make([]box, len(m.groups))
-	y := margin
+	rows := make([][][]int, len(m.groups))
+	tops := make([]float64, len(m.groups))
 	for g := range m.groups {
-		rows := byLayer(items, g)
 		if len(m.groups[g].nodes) == 0 {
 			continue
 		}
-		order(items, rows)
-		top, bottom := settle(items, rows)
-		shift := y + groupTitle + groupPad/2 - top
-		for _, row := range rows {
+		rows[g] = byLayer(items, g)
+		order(items, rows[g])
+		top, bottom := settle(items, rows[g])
+		tops[g], l.bands[g].h = top, bottom-top+groupTitle+groupPad*1.5
+	}
+	left, widths := layerColumns(items)
+	l.stack(left[len(left)-1] + widths[len(widths)-1] + groupPad - margin)
+	for g := range rows {
+		for _, row := range rows[g] {
 			for _, i := range row {
-				items[i].y += shift
+				items[i].y += l.bands[g].y + groupTitle + groupPad/2 - tops[g]
 			}
 		}
-		l.bands[g] = box{y: y, h: bottom - top + groupTitle + groupPad*1.5}
-		y += l.bands[g].h + groupGap
 	}
-	l.height = y - groupGap + margin
-	l.columns(items, routes)
+	l.finish(items, routes, left, widths)
 	return l
+}
+
+// stack puts the bands below each other, and those of a large plan in several columns, so that the whole of it has about the
+// shape of a screen.
+func (l *layout) stack(width float64) {
+	total, tallest := 0.0, 0.0
+	for _, b := range l.bands {
+		if b.h > 0 {
+			total, tallest = total+b.h+groupGap, max(tallest, b.h)
+		}
+	}
+	n := 1.0
+	if total > wrapAbove {
+		n = max(1, math.Round(math.Sqrt(screenShape*total/(width+columnGap))))
+	}
+	top := margin
+	if n > 1 {
+		top += corridor
+	}
+	limit := top + max(total/n, tallest) + groupGap
+	x, y := margin, top
+	for g := range l.bands {
+		b := &l.bands[g]
+		if b.h == 0 {
+			continue
+		}
+		if y > top && y+b.h > limit {
+			x, y = x+width+columnGap, top
+		}
+		b.x, b.y, b.w = x, y, width
+		y += b.h + groupGap
+		l.width, l.height = max(l.width, x+width+margin), max(l.height, y-groupGap+margin)
+	}
 }
 
 // layers puts each node one layer after the last of its needs. Needs come first in a plan, so one pass is enough.
@@ -246,9 +295,8 @@ func spread(items []item, row []int) {
 	}
 }
 
-// columns gives each layer its place from left to right and fills in the boxes and routes.
-func (l *layout) columns(items []item, routes [][]int) {
-	var widths []float64
+// layerColumns gives each layer its place from left to right, in the first column of bands.
+func layerColumns(items []item) (left, widths []float64) {
 	for _, it := range items {
 		for len(widths) <= it.layer {
 			widths = append(widths, 0)
@@ -256,54 +304,60 @@ func (l *layout) columns(items []item, routes [][]int) {
 		widths[it.layer] = max(widths[it.layer], it.w)
 	}
 	x := margin + groupPad
-	left := make([]float64, len(widths))
-	for k, w := range widths {
-		left[k] = x
+	for _, w := range widths {
+		left = append(left, x)
 		x += w + layerGap
 	}
-	l.width = x - layerGap + groupPad + margin
+	return left, widths
+}
+
+// finish fills in the boxes of the nodes and the ways of the edges.
+func (l *layout) finish(items []item, routes [][]int, left, widths []float64) {
+	column := func(it item) float64 { return l.bands[it.group].x - margin }
 	for _, it := range items {
 		if it.node >= 0 {
-			l.boxes[it.node] = box{left[it.layer], it.y - it.h/2, widths[it.layer], it.h}
+			l.boxes[it.node] = box{column(it) + left[it.layer], it.y - it.h/2, widths[it.layer], it.h}
 		}
 	}
-	for g := range l.bands {
-		if l.bands[g].h > 0 {
-			l.bands[g].x, l.bands[g].w = margin, l.width-2*margin
-		}
-	}
-	l.trunks = l.trunkLines(routes, items, func(layer int) float64 { return left[layer] + widths[layer] })
 	for _, r := range routes {
 		var pts []point
 		for k, i := range r {
 			it := items[i]
 			if k > 0 {
-				pts = append(pts, point{left[it.layer], it.y})
+				pts = append(pts, point{column(it) + left[it.layer], it.y})
 			}
 			if k < len(r)-1 {
-				pts = append(pts, point{left[it.layer] + widths[it.layer], it.y})
+				pts = append(pts, point{column(it) + left[it.layer] + widths[it.layer], it.y})
 			}
 		}
 		l.routes = append(l.routes, pts)
 	}
+	l.trunks = trunks(routes, items, column, func(layer int) float64 { return left[layer] + widths[layer] })
 }
 
-// trunkLines gives all edges that leave a node for other bands one line to follow down the gap between two layers: a base of
+// trunks gives all edges that leave a node for other bands one line to follow down the gap between two layers: a base of
 // many targets would fill the gap otherwise.
-func (l *layout) trunkLines(routes [][]int, items []item, right func(layer int) float64) []float64 {
-	out := make([]float64, len(routes))
-	of := map[int]float64{}
-	used := map[int]int{} // trunks in the gap after each layer
+func trunks(routes [][]int, items []item, column func(item) float64, right func(layer int) float64) []trunk {
+	out := make([]trunk, len(routes))
+	gaps := map[int]float64{} // by the node that the edges leave: its line within the gap
+	tops := map[int]float64{}
+	used := map[int]int{} // lines in the gap after each layer
 	for k, r := range routes {
-		from := items[r[0]]
-		if from.group == items[r[1]].group {
+		from, to := items[r[0]], items[r[1]]
+		if from.group == to.group {
 			continue
 		}
-		if of[r[0]] == 0 {
-			of[r[0]] = right(from.layer) + layerGap/2 + trunkGap*float64(used[from.layer]%trunksAbreast-trunksAbreast/2)
+		if _, ok := gaps[r[0]]; !ok {
+			n := used[from.layer] % trunksAbreast
+			gaps[r[0]] = layerGap/2 + trunkGap*float64(n-trunksAbreast/2)
+			tops[r[0]] = margin/2 + float64(len(tops)%topsAbreast)*corridor/topsAbreast
 			used[from.layer]++
 		}
-		out[k] = of[r[0]]
+		t := trunk{x: column(from) + right(from.layer) + gaps[r[0]]}
+		if column(from) != column(to) {
+			t.top, t.over = tops[r[0]], column(to)+right(to.layer-1)+gaps[r[0]]
+		}
+		out[k] = t
 	}
 	return out
 }

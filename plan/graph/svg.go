@@ -86,7 +86,7 @@ func (l *layout) draw(b *strings.Builder) {
 	}
 	for i, e := range l.edges {
 		far := ""
-		if l.trunks[i] > 0 {
+		if l.trunks[i].x > 0 {
 			far = " far"
 		}
 		fmt.Fprintf(b, "<path class=\"edge e-%s%s\" data-a=\"%d\" data-b=\"%d\" d=\"%s\"/>\n", e.via, far, e.from, e.to, curve(l.routes[i], l.trunks[i]))
@@ -102,28 +102,44 @@ func (l *layout) draw(b *strings.Builder) {
 
 // curve draws a smooth line through the points: straight across a layer, an S between layers. The first stretch follows the
 // trunk, if there is one.
-func curve(pts []point, trunk float64) string {
+func curve(pts []point, t trunk) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "M%.1f %.1f", pts[0].x, pts[0].y)
 	for k := 1; k < len(pts); k++ {
 		p, q := pts[k-1], pts[k]
-		if k%2 == 0 { // across the layer that a long edge passes
+		switch {
+		case k%2 == 0: // across the layer that a long edge passes
 			fmt.Fprintf(&b, "L%.1f %.1f", q.x, q.y)
-			continue
+		case k == 1 && t.over > 0:
+			b.WriteString(rounded(p, point{t.x, p.y}, point{t.x, t.top}, point{t.over, t.top}, point{t.over, q.y}, q))
+		case k == 1 && t.x > 0:
+			b.WriteString(rounded(p, point{t.x, p.y}, point{t.x, q.y}, q))
+		default:
+			mid := (p.x + q.x) / 2
+			fmt.Fprintf(&b, "C%.1f %.1f %.1f %.1f %.1f %.1f", mid, p.y, mid, q.y, q.x, q.y)
 		}
-		if k == 1 && trunk > 0 {
-			r := min(8, abs(q.y-p.y)/2)
-			turn := r
-			if q.y < p.y {
-				turn = -r
-			}
-			fmt.Fprintf(&b, "H%.1fQ%.1f %.1f %.1f %.1fV%.1fQ%.1f %.1f %.1f %.1fH%.1f", trunk-r, trunk, p.y, trunk, p.y+turn,
-				q.y-turn, trunk, q.y, trunk+r, q.y, q.x)
-			continue
-		}
-		mid := (p.x + q.x) / 2
-		fmt.Fprintf(&b, "C%.1f %.1f %.1f %.1f %.1f %.1f", mid, p.y, mid, q.y, q.x, q.y)
 	}
+	return b.String()
+}
+
+// rounded draws a line with round corners, from the first point to the last.
+func rounded(pts ...point) string {
+	const radius = 8
+	var b strings.Builder
+	towards := func(a, z point) point { // from corner a, a little towards z
+		d := abs(z.x-a.x) + abs(z.y-a.y) // the stretches are level or upright
+		if d == 0 {
+			return a
+		}
+		r := min(radius, d/2) / d
+		return point{a.x + (z.x-a.x)*r, a.y + (z.y-a.y)*r}
+	}
+	for k := 1; k < len(pts)-1; k++ {
+		in, out := towards(pts[k], pts[k-1]), towards(pts[k], pts[k+1])
+		fmt.Fprintf(&b, "L%.1f %.1fQ%.1f %.1f %.1f %.1f", in.x, in.y, pts[k].x, pts[k].y, out.x, out.y)
+	}
+	last := pts[len(pts)-1]
+	fmt.Fprintf(&b, "L%.1f %.1f", last.x, last.y)
 	return b.String()
 }
 
