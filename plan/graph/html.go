@@ -41,7 +41,7 @@ func HTML(p *plan.Plan) (string, error) {
 	l := place(newModel(p))
 	var svg strings.Builder
 	l.draw(&svg)
-	var nodes []pageNode
+	nodes := []pageNode{}
 	for _, n := range l.nodes {
 		file := n.Dockerfile
 		if d := p.Dockerfile(n.Dockerfile); d != nil {
