@@ -6,4 +6,6 @@ import (
 	"runtime"
 )
 
-func main() { fmt.Printf("hello from %s/%s, built by %s\n", runtime.GOOS, runtime.GOARCH, runtime.Version()) }
+func main() {
+	fmt.Printf("hello from %s/%s, built by %s\n", runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
