@@ -52,7 +52,7 @@ func (d *dirSource) add(path string) (string, error) {
 	// Neither the user's ids nor the staging folder of a run that is going on must enter cache keys.
 	f, err = fsutil.NewFilterFS(f, &fsutil.FilterOpt{Map: func(p string, st *fstypes.Stat) fsutil.MapResult {
 		if output.IsStaging(filepath.Base(p)) {
-			return fsutil.MapResultExclude
+			return fsutil.MapResultSkipDir
 		}
 		st.Uid, st.Gid = 0, 0
 		return fsutil.MapResultKeep
