@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
-	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -117,7 +116,7 @@ func (l *loader) checkUnusedGlobals() {
 		mention(g)
 	}
 	var words []string
-	for _, t := range schema.Language {
+	for _, t := range language {
 		words = append(words, t.Name)
 	}
 	for _, g := range l.globals {

@@ -52,6 +52,17 @@ func (a *attribute) describe() string {
 	return fmt.Sprintf("the attribute %q of %s", a.name, a.owner)
 }
 
+// language is the table as far as xbuild.hcl has it.
+var language = schema.LanguageOf(schema.XbuildDialect)
+
+// blockType is the block type of that name in language, or nil.
+func blockType(name string) *schema.BlockType {
+	if i := slices.IndexFunc(language, func(t schema.BlockType) bool { return t.Name == name }); i >= 0 {
+		return &language[i]
+	}
+	return nil
+}
+
 // reserved are top-level names that belong to the language, now or soon, and cannot be global attributes.
 var reserved = []string{"platforms", "strategy", "builder", "include"}
 
@@ -61,7 +72,7 @@ var required = map[string]string{"group": "targets", "platforms": "list"}
 // decode adds the blocks and the bare attributes of one file.
 func (l *loader) decode(f *File) {
 	types := &hhcl.BodySchema{}
-	for _, t := range schema.Language {
+	for _, t := range language {
 		types.Blocks = append(types.Blocks, hhcl.BlockHeaderSchema{Type: t.Name, LabelNames: t.Labels})
 	}
 	content, rest, ds := f.body.PartialContent(types)
@@ -127,18 +138,18 @@ func (l *loader) unknownBlocks(f *File) {
 		return
 	}
 	var names []string
-	for _, t := range schema.Language {
+	for _, t := range language {
 		names = append(names, t.Name)
 	}
 	for _, b := range body.Blocks {
-		if schema.Block(b.Type) == nil {
+		if blockType(b.Type) == nil {
 			l.errorf(codeUnknownBlock, f.rng(b.TypeRange), "Unknown block", oneOf(b.Type, names), "There is no block type %q.", b.Type)
 		}
 	}
 }
 
 func (l *loader) decodeBlock(f *File, hb *hhcl.Block) *block {
-	b := &block{typ: schema.Block(hb.Type), name: hb.Labels[0], label: f.rng(hb.LabelRanges[0]), dir: f.dir(), attrs: map[string]*attribute{}}
+	b := &block{typ: blockType(hb.Type), name: hb.Labels[0], label: f.rng(hb.LabelRanges[0]), dir: f.dir(), attrs: map[string]*attribute{}}
 	b.at = f.rng(hb.DefRange)
 	if f.json {
 		b.at = b.label // the "header" of a JSON block is a lone brace

@@ -226,6 +226,22 @@ type (
 		Outputs          []schema.Output   `json:"outputs,omitempty"`
 		Strategy         schema.Strategy   `json:"strategy,omitempty"`
 		NoCache          bool              `json:"no-cache,omitempty"`
+		NoCacheFilter    []string          `json:"no-cache-filter,omitempty"`
+		Pull             bool              `json:"pull,omitempty"`
+		CacheFrom        []schema.Cache    `json:"cache-from,omitempty"`
+		CacheTo          []schema.Cache    `json:"cache-to,omitempty"`
+		Secrets          []schema.Secret   `json:"secrets,omitempty"`
+		SSH              []schema.SSH      `json:"ssh,omitempty"`
+		Attest           []schema.Attest   `json:"attest,omitempty"`
+		Annotations      []string          `json:"annotations,omitempty"`
+		Network          string            `json:"network,omitempty"`
+		ShmSize          int64             `json:"shm-size,omitempty"`
+		Ulimits          []string          `json:"ulimits,omitempty"`
+		ExtraHosts       map[string]string `json:"extra-hosts,omitempty"`
+		Resources        map[string]string `json:"resources,omitempty"`
+		Entitlements     []string          `json:"entitlements,omitempty"`
+		Call             string            `json:"call,omitempty"`
+		Policies         []schema.Policy   `json:"policies,omitempty"`
 		NoRecipeCache    bool              `json:"no-recipe-cache,omitempty"`
 	}
 )

@@ -16,7 +16,7 @@ import (
 // TestSettersFollowTheTable compares the one list of attribute names in code with the table.
 func TestSettersFollowTheTable(t *testing.T) {
 	var want []string
-	for _, a := range schema.Block("target").Attributes {
+	for _, a := range blockType("target").Attributes {
 		if a.Platform {
 			want = append(want, a.Name)
 		}

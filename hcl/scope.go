@@ -213,7 +213,7 @@ func (l *loader) rootNames() []string { return append(sortedKeys(l.names), built
 // platformAttributes names the attributes that may read the platform object.
 func platformAttributes() []string {
 	var out []string
-	for _, t := range schema.Language {
+	for _, t := range language {
 		for _, a := range t.Attributes {
 			if a.Platform {
 				out = append(out, a.Name)

@@ -24,9 +24,24 @@ type Attribute struct {
 	PathBase PathBase
 	// Platform says whether the expression may use the platform object.
 	Platform bool
-	Doc      string
-	Since    string
+	// In says which files may have the attribute.
+	In    Dialect
+	Doc   string
+	Since string
 }
+
+// Dialect is a kind of build file.
+type Dialect string
+
+// The dialects. An attribute without one belongs to both.
+const (
+	BothDialects  Dialect = ""
+	XbuildDialect Dialect = "xbuild" // xbuild.hcl and what it includes
+	BakeDialect   Dialect = "bake"   // docker-bake.hcl and every other file that Bake reads
+)
+
+// Has reports whether a file of dialect d may have the attribute.
+func (a *Attribute) Has(d Dialect) bool { return a.In == BothDialects || a.In == d }
 
 // ValueType is the type of an attribute's value, in the language's own words.
 type ValueType string
@@ -37,7 +52,13 @@ const (
 	TypeBool       ValueType = "bool"
 	TypeStringList ValueType = "list(string)"
 	TypeStringMap  ValueType = "map(string)"
-	TypeOutputList ValueType = "list(output)" // each a CSV string or an object
+	TypeOutputList ValueType = "list(output)" // each a CSV string or an object, like the lists below
+	TypeCacheList  ValueType = "list(cache)"
+	TypeSecretList ValueType = "list(secret)"
+	TypeSSHList    ValueType = "list(ssh)"
+	TypeAttestList ValueType = "list(attest)"
+	TypePolicyList ValueType = "list(policy)"
+	TypeResources  ValueType = "object(resources)"
 	TypeAny        ValueType = "any"
 )
 
@@ -49,6 +70,7 @@ const (
 	MergeReplace MergeRule = "replace" // the later value wins; an empty list counts as a value
 	MergeAppend  MergeRule = "append"  // later elements follow earlier ones
 	MergeKeys    MergeRule = "keys"    // per key, the later wins
+	MergeEntries MergeRule = "entries" // per id or type, the later wins in the place of the first
 	MergeNone    MergeRule = "none"    // never inherited
 )
 
@@ -84,9 +106,14 @@ var Language = []BlockType{
 		}},
 	{Name: "target", Labels: []string{"name"}, Since: "0.1",
 		Doc: "Something to build: one stage of a Dockerfile, on one or more platforms.",
+		// The order is that of Bake's JSON, which print follows; what Bake does not have stands at the end.
 		Attributes: []Attribute{
 			{Name: "inherits", Type: TypeStringList, Merge: MergeNone, Doc: "Targets whose values this one starts from, later ones over earlier ones."},
 			{Name: "description", Type: TypeString, Merge: MergeNone, Doc: "Shown to users."},
+			{Name: "annotations", Type: TypeStringList, Merge: MergeAppend, SetKey: "annotation", In: BakeDialect,
+				Doc: "Annotations of the image, [TYPE[PLATFORM],...:]KEY=VALUE."},
+			{Name: "attest", Type: TypeAttestList, Merge: MergeEntries, SetKey: "attest", In: BakeDialect,
+				Doc: "Attestations to attach: type=provenance or type=sbom, with their options."},
 			{Name: "context", Type: TypeString, Default: `"."`, Merge: MergeReplace, SetKey: "context", PathBase: PathFile, Platform: true,
 				Doc: "Folder that COPY and ADD read, or a git or http URL."},
 			{Name: "contexts", Type: TypeStringMap, Merge: MergeKeys, SetKey: "contexts", SubKey: true, PathBase: PathFile, Platform: true,
@@ -95,25 +122,69 @@ var Language = []BlockType{
 				Doc: "The Dockerfile."},
 			{Name: "dockerfile-inline", Type: TypeString, Merge: MergeReplace, Platform: true,
 				Doc: "Text of a Dockerfile, in place of a file."},
-			{Name: "target", Type: TypeString, Merge: MergeReplace, SetKey: "target", Platform: true,
-				Doc: "Stage of the Dockerfile; the last one if unset."},
 			{Name: "args", Type: TypeStringMap, Merge: MergeKeys, SetKey: "args", SubKey: true, Platform: true,
 				Doc: "Values for the Dockerfile's ARG instructions; null leaves one out."},
 			{Name: "labels", Type: TypeStringMap, Merge: MergeKeys, SetKey: "labels", SubKey: true, Platform: true,
 				Doc: "Image labels."},
 			{Name: "tags", Type: TypeStringList, Merge: MergeReplace, SetKey: "tags", Platform: true,
 				Doc: "Image names to push or store under."},
+			{Name: "cache-from", Type: TypeCacheList, Merge: MergeAppend, SetKey: "cache-from", In: BakeDialect,
+				Doc: "Caches to read: an image reference, or type=registry|local|gha|s3|azblob with its options."},
+			{Name: "cache-to", Type: TypeCacheList, Merge: MergeReplace, SetKey: "cache-to", In: BakeDialect,
+				Doc: "Caches to write, in the forms of cache-from, and type=inline."},
+			{Name: "target", Type: TypeString, Merge: MergeReplace, SetKey: "target", Platform: true,
+				Doc: "Stage of the Dockerfile; the last one if unset."},
+			{Name: "secret", Type: TypeSecretList, Merge: MergeEntries, SetKey: "secret", In: BakeDialect,
+				Doc: "Secrets for RUN --mount=type=secret: id=ID with src=FILE or env=NAME."},
+			{Name: "ssh", Type: TypeSSHList, Merge: MergeEntries, SetKey: "ssh", In: BakeDialect,
+				Doc: "SSH agents or keys for RUN --mount=type=ssh: default, or ID=PATH,..."},
 			{Name: "platforms", Type: TypeStringList, Merge: MergeReplace, SetKey: "platforms",
 				Doc: "Platforms to build for; the node's own if unset."},
 			{Name: "output", Type: TypeOutputList, Merge: MergeReplace, SetKey: "output", PathBase: PathFile, Platform: true,
 				Doc: "Where the result goes: a folder, or type=local|image|registry|cacheonly with its options. Several platforms get a folder each below dest."},
-			{Name: "strategy", Type: TypeString, Default: `"auto"`, Merge: MergeReplace, SetKey: "strategy", Platform: true,
-				Doc: "How foreign platforms are reached: as-written, emulate, cross or auto."},
+			{Name: "pull", Type: TypeBool, Default: "false", Merge: MergeReplace, SetKey: "pull", In: BakeDialect,
+				Doc: "Ask the registry for the base images even if the node has them."},
 			{Name: "no-cache", Type: TypeBool, Default: "false", Merge: MergeReplace, SetKey: "no-cache", Platform: true,
 				Doc: "Run every step, cached or not."},
-			{Name: "recipe_cache", Type: TypeBool, Default: "true", Merge: MergeReplace, SetKey: "recipe_cache", Platform: true,
+			{Name: "network", Type: TypeString, Merge: MergeReplace, SetKey: "network", In: BakeDialect,
+				Doc: "Network of RUN: default, none or host, which needs the entitlement network.host."},
+			{Name: "no-cache-filter", Type: TypeStringList, Merge: MergeAppend, SetKey: "no-cache-filter", In: BakeDialect,
+				Doc: "Stages whose steps always run."},
+			{Name: "shm-size", Type: TypeString, Merge: MergeReplace, SetKey: "shm-size", In: BakeDialect,
+				Doc: "Size of /dev/shm for RUN: bytes, or a number with k, m or g."},
+			{Name: "ulimits", Type: TypeStringList, Merge: MergeAppend, SetKey: "ulimit", In: BakeDialect,
+				Doc: "Limits of RUN: NAME=SOFT[:HARD]."},
+			{Name: "resources", Type: TypeResources, Merge: MergeKeys, SetKey: "resource", SubKey: true, In: BakeDialect,
+				Doc: "Memory and CPU limits of RUN: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, cpuset-mems."},
+			{Name: "call", Type: TypeString, Merge: MergeReplace, SetKey: "call", In: BakeDialect,
+				Doc: "What to do with the Dockerfile: build, check, outline, targets."},
+			{Name: "entitlements", Type: TypeStringList, Merge: MergeAppend, SetKey: "entitlement", In: BakeDialect,
+				Doc: "Privileges that the build needs: network.host, security.insecure, device."},
+			{Name: "extra-hosts", Type: TypeStringMap, Merge: MergeKeys, SetKey: "extra-host", SubKey: true, In: BakeDialect,
+				Doc: "Entries for /etc/hosts during RUN: name to address, or host-gateway."},
+			{Name: "policy", Type: TypePolicyList, Merge: MergeAppend, SetKey: "policy", In: BakeDialect,
+				Doc: "Policies that sources must satisfy: filename, reset, disabled, strict, log-level."},
+			{Name: "strategy", Type: TypeString, Default: `"auto"`, Merge: MergeReplace, SetKey: "strategy", Platform: true, In: XbuildDialect,
+				Doc: "How foreign platforms are reached: as-written, emulate, cross or auto."},
+			{Name: "recipe_cache", Type: TypeBool, Default: "true", Merge: MergeReplace, SetKey: "recipe_cache", Platform: true, In: XbuildDialect,
 				Doc: "Let stages that xbuild cross-compiles share one compile cache. It changes nothing but the time."},
 		}},
+}
+
+// LanguageOf is the part of the table that files of a dialect may use.
+func LanguageOf(d Dialect) []BlockType {
+	var out []BlockType
+	for _, b := range Language {
+		all := b.Attributes
+		b.Attributes = nil
+		for _, a := range all {
+			if a.Has(d) {
+				b.Attributes = append(b.Attributes, a)
+			}
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 // Block returns the block type of that name, or nil.

@@ -112,8 +112,77 @@ type Build struct {
 	Outputs  []Output
 	Strategy Strategy
 	NoCache  bool
+	// NoCacheFilter names the stages whose steps run even if they are cached.
+	NoCacheFilter []string
+	// Pull asks the registry for base images even if the node has them.
+	Pull bool
+	// CacheFrom and CacheTo are the caches to read and to write, beside the node's own.
+	CacheFrom, CacheTo []Cache
+	// Secrets and SSH are what RUN --mount=type=secret and type=ssh can ask for, each id once.
+	Secrets []Secret
+	SSH     []SSH
+	// Attest holds the attestations asked for, each type once.
+	Attest []Attest
+	// Annotations are [TYPE[PLATFORM],...:]KEY=VALUE.
+	Annotations []string
+	// Network is the network of RUN: "", "default", "none" or "host".
+	Network string
+	// ShmSize is the size of /dev/shm during RUN in bytes; 0 means the node's default.
+	ShmSize int64
+	// Ulimits are NAME=SOFT[:HARD].
+	Ulimits []string
+	// ExtraHosts are addresses by name; several are separated by commas.
+	ExtraHosts map[string]string
+	// Resources are limits of RUN by name: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus,
+	// cpuset-mems; sizes and numbers are decimal.
+	Resources map[string]string
+	// Entitlements are privileges that the build needs; the user must grant them.
+	Entitlements []string
+	// Call is a question to put to the Dockerfile in place of a build: "lint" (check), "outline", "targets"; empty means
+	// build.
+	Call string
+	// Policies are files of rules that the sources of a build must satisfy.
+	Policies []Policy
 	// NoRecipeCache keeps the recipes of cross-compilation from sharing a compile cache between stages.
 	NoRecipeCache bool
+}
+
+// Cache is a place where steps are kept for later runs.
+type Cache struct {
+	// Type is "registry", "local", "inline", "gha", "s3", "azblob" or what else the node knows.
+	Type string
+	// Attrs are its options, passed to BuildKit as they are; src and dest of a local cache are absolute folders.
+	Attrs map[string]string
+}
+
+// Secret is a value that a build may see and nothing may keep. One of Src and Env is set.
+type Secret struct {
+	ID  string
+	Src string // absolute file
+	Env string // environment variable
+}
+
+// SSH is an agent or a set of keys that a build may use.
+type SSH struct {
+	ID string // "default" if the build file gives none
+	// Paths are absolute: one socket, or key files. Empty means the agent of SSH_AUTH_SOCK.
+	Paths []string
+}
+
+// Attest is an attestation to attach to a result, or one to leave out.
+type Attest struct {
+	Type     string // "provenance", "sbom"
+	Disabled bool
+	Attrs    map[string]string
+}
+
+// Policy is one set of rules for the sources of a build.
+type Policy struct {
+	File     string // as written; empty for one that only changes how the others are applied
+	Reset    bool
+	Disabled bool
+	Strict   *bool
+	LogLevel string
 }
 
 // Strategy says how a platform other than the node's own is reached.
