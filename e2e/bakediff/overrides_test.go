@@ -1,0 +1,5 @@
+package bakediff
+
+import "testing"
+
+func overrideCases(t *testing.T) []testCase { return nil }
