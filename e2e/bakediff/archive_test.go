@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,8 +40,6 @@ func archiveCases(t *testing.T) []testCase {
 	return out
 }
 
-var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
-
 func parseArchive(name string, data []byte) ([]testCase, error) {
 	ar := txtar.Parse(data)
 	files := map[string]string{}
@@ -59,13 +57,11 @@ func parseArchive(name string, data []byte) ([]testCase, error) {
 			return nil, fmt.Errorf("%q: %w", command, err)
 		}
 		c := testCase{name: fmt.Sprintf("%s/%d", name, len(out)+1), files: files}
-		for len(words) > 0 && assignment.MatchString(words[0]) {
-			c.env, words = append(c.env, words[0]), words[1:]
-		}
-		if len(words) == 0 || words[0] != "print" {
+		print := slices.Index(words, "print")
+		if print < 0 {
 			return nil, fmt.Errorf("%q is not a print command", command)
 		}
-		c.args = words[1:]
+		c.env, c.args = words[:print], words[print+1:]
 		out = append(out, c)
 	}
 	if len(out) == 0 {
