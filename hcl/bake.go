@@ -12,22 +12,14 @@ import (
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
-// bakeTypes is the table as far as Bake's files have it.
-var bakeTypes = schema.LanguageOf(schema.BakeDialect)
+// bakeLanguage is the table as far as Bake's files have it.
+var bakeLanguage = schema.Language.Of(schema.BakeDialect)
 
 // bakeTargetAttrs are the attributes of a target in Bake's files, in the order of Bake's JSON.
-var bakeTargetAttrs = func() []schema.Attribute {
-	i := slices.IndexFunc(bakeTypes, func(t schema.BlockType) bool { return t.Name == "target" })
-	return bakeTypes[i].Attributes
-}()
+var bakeTargetAttrs = bakeLanguage.Block("target").Attributes
 
 // bakeAttr is one of them by name, or nil.
-func bakeAttr(name string) *schema.Attribute {
-	if i := slices.IndexFunc(bakeTargetAttrs, func(a schema.Attribute) bool { return a.Name == name }); i >= 0 {
-		return &bakeTargetAttrs[i]
-	}
-	return nil
-}
+func bakeAttr(name string) *schema.Attribute { return bakeLanguage.Block("target").Attribute(name) }
 
 // bakeLoader reads files in Bake's dialect: all of them are one program, later ones over earlier ones.
 //

@@ -326,7 +326,7 @@ func (l *bakeLoader) addNames(b *bakeBlock) {
 }
 
 // groupAttrs are the attributes of a group.
-var groupAttrs = blockType("group").Attributes
+var groupAttrs = bakeLanguage.Block("group").Attributes
 
 // resolveBlock evaluates attributes of all cells of a block, all or only those named.
 func (l *bakeLoader) resolveBlock(b *bakeBlock, only []string) bool {
@@ -382,7 +382,7 @@ func (l *bakeLoader) attrValue(c *bakeCell, attr string) (*bakeValue, bool) {
 	}
 	spec := bakeAttr(attr)
 	if c.block.typ == "group" {
-		spec = blockType("group").Attribute(attr)
+		spec = bakeLanguage.Block("group").Attribute(attr)
 	}
 	at := c.block.file.rng(a.Expr.Range())
 	v, err := toBake(spec, raw)

@@ -90,13 +90,28 @@ var escaped = map[string]bool{"annotations": true, "dockerfile-inline": true, "l
 // target writes one target; what is empty is left out, except for strings that are set.
 func (w *jsonWriter) target(t *bakeTarget) {
 	w.open('{')
-	for i := range bakeTargetAttrs {
-		spec := &bakeTargetAttrs[i]
-		if v := t.values[spec.Name]; v != nil {
-			w.attribute(spec, v)
+	w.attributes(t.values)
+	if t.perPlatform != nil {
+		w.key("platform")
+		w.open('{')
+		for _, p := range sortedKeys(t.perPlatform) {
+			w.key(p)
+			w.open('{')
+			w.attributes(t.perPlatform[p])
+			w.close('}')
 		}
+		w.close('}')
 	}
 	w.close('}')
+}
+
+func (w *jsonWriter) attributes(values map[string]*bakeValue) {
+	all := schema.Language.Block("target").Attributes
+	for i := range all {
+		if v := values[all[i].Name]; v != nil {
+			w.attribute(&all[i], v)
+		}
+	}
 }
 
 func (w *jsonWriter) attribute(spec *schema.Attribute, v *bakeValue) {

@@ -104,7 +104,11 @@ func (l *bakeLoader) allNames() []string {
 }
 
 func (l *bakeLoader) inText(name string, start, end int) diag.Range {
-	text := &File{Name: name, Bytes: l.sources[name], lines: lineStarts(l.sources[name])}
+	return rangeIn(name, l.sources[name], start, end)
+}
+
+func rangeIn(name string, src []byte, start, end int) diag.Range {
+	text := &File{Name: name, Bytes: src, lines: lineStarts(src)}
 	return diag.Range{Filename: name, Start: text.posAt(start), End: text.posAt(end)}
 }
 

@@ -20,6 +20,8 @@ type bakeTarget struct {
 	base    string // the file of the last block, for file-relative paths
 	hasBase bool
 	linked  bool // built only because another target needs it
+
+	perPlatform map[string]map[string]*bakeValue // in xbuild's dialect: what differs between platforms
 }
 
 // bakeGroup is a group of Bake's dialect.
