@@ -81,7 +81,9 @@ func (c *testCase) setSection(name, text string) {
 	}
 }
 
-func isWant(name string) bool { return slices.Contains([]string{"want.json", "want.err", "warnings"}, name) }
+func isWant(name string) bool {
+	return slices.Contains([]string{"want.json", "want.err", "warnings"}, name)
+}
 
 // unpack writes the files of the case to a folder and makes it the working directory.
 func (c *testCase) unpack(t *testing.T) string {
