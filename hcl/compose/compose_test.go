@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -180,8 +181,17 @@ func (c *testCase) peer(t *testing.T, buildx string) string {
 	for k, v := range c.vars {
 		args = append(args, "--var", k+"="+v)
 	}
+	// Bake looks at keys and agents even when it only prints.
+	for _, f := range c.archive.Files {
+		if string(f.Data) == "an agent\n" {
+			os.Remove(f.Name)
+			listen(t, f.Name)
+		}
+	}
+	agent := filepath.Join(t.TempDir(), "agent")
+	listen(t, agent)
 	cmd := osexec.Command(buildx, args...)
-	cmd.Env = []string{"DOCKER_CONFIG=" + os.Getenv("DOCKER_CONFIG")}
+	cmd.Env = []string{"DOCKER_CONFIG=" + os.Getenv("DOCKER_CONFIG"), "SSH_AUTH_SOCK=" + agent}
 	for k, v := range c.env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
@@ -206,6 +216,15 @@ func (c *testCase) peer(t *testing.T, buildx string) string {
 	return indent(t, v)
 }
 
+func listen(t *testing.T, socket string) {
+	t.Helper()
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+}
+
 func indent(t *testing.T, v any) string {
 	t.Helper()
 	text, err := json.MarshalIndent(v, "", "  ")
@@ -219,7 +238,8 @@ func indent(t *testing.T, v any) string {
 // defaults filled in.
 func asBake(t *testing.T, def *Definition) string {
 	t.Helper()
-	names, targets := []string{}, map[string]any{}
+	var names []string
+	targets := map[string]any{}
 	for _, target := range def.Targets {
 		names = append(names, target.Name)
 		out := map[string]any{"context": ".", "dockerfile": "Dockerfile"}
@@ -230,7 +250,13 @@ func asBake(t *testing.T, def *Definition) string {
 			}
 			out[name] = v
 		}
+		if out["network"] == "host" {
+			out["entitlements"] = []string{"network.host"}
+		}
 		targets[target.Name] = out
+	}
+	if !def.HasServices {
+		return indent(t, map[string]any{})
 	}
 	return indent(t, map[string]any{"group": map[string]any{"default": map[string]any{"targets": names}}, "target": targets})
 }
@@ -285,6 +311,13 @@ func parse(attr, s string) []map[string]any {
 		} else if v == "true" {
 			e[k] = true
 		}
+	}
+	if attr == "secret" && e["type"] == "env" {
+		e["env"] = e["src"]
+		delete(e, "src")
+	}
+	if attr == "secret" {
+		delete(e, "type")
 	}
 	return []map[string]any{e}
 }
@@ -344,21 +377,17 @@ func TestDeterministic(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("services:\n")
 	for i := range 30 {
-		fmt.Fprintf(&b, "  s%d: {build: {context: ., ulimits: {nofile: {soft: 1, hard: 2}, nproc: {soft: 3, hard: 4}}, additional_contexts: {a: b, c: d}, ssh: [b, a], x-bake: {tags: [z, y]}}}\n", i)
+		fmt.Fprintf(&b, "  s%d: {build: {context: ., ulimits: {nofile: {soft: 1, hard: 2}, nproc: {soft: 3, hard: 4}}, additional_contexts: {a: b, c: d}, ssh: [b=y, a=x], x-bake: {tags: [z, y]}}}\n", i)
 	}
 	var first *Definition
+	dir := t.TempDir()
 	for range 20 {
-		def, err := Read([]File{{"c.yml", []byte(b.String())}}, Env{Dir: t.TempDir()})
+		def, err := Read([]File{{"c.yml", []byte(b.String())}}, Env{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if first == nil {
 			first = def
-		}
-		for i := range def.Targets {
-			// Only the folder differs.
-			delete(def.Targets[i].Values, "context")
-			delete(def.Targets[i].Values, "contexts")
 		}
 		if d := cmp.Diff(first, def); d != "" {
 			t.Fatal(d)

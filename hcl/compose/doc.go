@@ -6,8 +6,7 @@
 // [Read]; [Validate] tells whether a text is a compose file when its name does not.
 //
 // Promised: the package reads nothing but its arguments, the file .env in [Env.Dir], and what the compose files
-// themselves name (include, extends, env_file). The same input gives the same result, in the same order. Nothing is
-// printed.
+// themselves name (include, extends, env_file). The same input gives the same result, in the same order.
 //
 // The files are read by compose-go; this package holds only what Bake makes of its result (service.go, xbake.go), and
 // finds the lines that compose-go's messages do not give (position.go).

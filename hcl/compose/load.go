@@ -84,11 +84,19 @@ func (l *load) options(o *loader.Options) {
 func (l *load) substitute(text string, lookup template.Mapping) (string, error) {
 	return template.SubstituteWithOptions(text, func(name string) (string, bool) {
 		v, ok := lookup(name)
-		if !ok && regexp.MustCompile(`\$(\{`+regexp.QuoteMeta(name)+`\}|`+regexp.QuoteMeta(name)+`)`).MatchString(text) {
-			l.unset[name] = true
+		if ok || !uses(text, name, `(?:\}|$|[^A-Za-z0-9_:?+-])`) {
+			return v, ok
 		}
-		return v, ok
+		l.unset[name] = true
+		// Where no form of the text tells empty from unset, saying "empty" keeps compose-go quiet.
+		return "", !uses(text, name, `[:?+-]`)
 	}, template.WithoutLogging)
+}
+
+// uses reports whether text has a variable of that name followed by a pattern.
+func uses(text, name, next string) bool {
+	ok, err := regexp.MatchString(`\$\{?`+regexp.QuoteMeta(name)+next, text)
+	return err == nil && ok
 }
 
 func (l *load) warnings() []string {

@@ -43,12 +43,15 @@ func (e *pathError) Error() string { return e.message }
 
 var (
 	// lineText is how YAML errors name lines.
-	lineText = regexp.MustCompile(`\bline (\d+)(?:, column \d+)?: `)
+	lineText = regexp.MustCompile(`(?:while [a-z ]+ at )?\b(?:line|yaml: line) (\d+)(?:, column \d+)?: `)
 	// pathText is how the other errors of compose-go name places.
 	pathText = regexp.MustCompile(`\b(services|secrets)((?:\.[A-Za-z0-9_/\[\]-]+)+)`)
 	parsing  = regexp.MustCompile(`^failed to parse (\S*): `)
-	yamlText = regexp.MustCompile(`\byaml: (unmarshal errors:\s*)?`)
-	blanks   = regexp.MustCompile(`\s*\n\s*`)
+	// serviceText is how messages name a service without saying where it is.
+	serviceText = regexp.MustCompile(`\bservice "([^"]+)"`)
+	unknownText = regexp.MustCompile(`^(\S+) additional propert(?:y|ies) '([^']+)'.* not allowed$`)
+	noiseText   = regexp.MustCompile(`\byaml: |\b(?:unmarshal|construct|load) errors:\s*|: invalid compose project$`)
+	blanks      = regexp.MustCompile(`([:.;]?)\s*\n\s*`)
 )
 
 // locate makes an error an [*Error]: it finds the file and the line that the error is about.
@@ -71,16 +74,75 @@ func (l *load) locate(err error) error {
 	if m := parsing.FindStringSubmatch(e.Message); m != nil {
 		e.File, e.Message = m[1], e.Message[len(m[0]):]
 	}
-	if m := lineText.FindStringSubmatch(e.Message); m != nil {
+	if circle, ok := strings.CutPrefix(e.Message, "Circular reference:"); ok {
+		e.Message = "services extend each other in a circle: " + rotate(circle)
+	}
+	l.place(e)
+	e.Message = blanks.ReplaceAllStringFunc(noiseText.ReplaceAllString(e.Message, ""), func(end string) string {
+		if strings.ContainsAny(end, ":.;") {
+			return end[:1] + " "
+		}
+		return "; "
+	})
+	e.Message = strings.TrimSpace(e.Message)
+	return e
+}
+
+// rotate writes a circle of services, one a line, such that it does not depend on where compose-go happened to enter it.
+func rotate(circle string) string {
+	var steps []string
+	for line := range strings.Lines(circle) {
+		if step := strings.TrimPrefix(strings.TrimSpace(line), "extends "); step != "" {
+			steps = append(steps, step)
+		}
+	}
+	// What leads into the circle is no part of it; the last step repeats the first of the circle.
+	if n := len(steps) - 1; n > 0 {
+		steps = steps[slices.Index(steps, steps[n]):n]
+	}
+	if len(steps) == 0 {
+		return ""
+	}
+	first := slices.Index(steps, slices.Min(steps))
+	steps = slices.Concat(steps[first:], steps[:first], steps[first:first+1])
+	return fmt.Sprintf("service %q extends %s", name(steps[0]), strings.Join(steps[1:], ", which extends "))
+}
+
+// name is the service in "NAME in FILE".
+func name(step string) string {
+	s, _, _ := strings.Cut(step, " in ")
+	return s
+}
+
+// place finds the line that the message of e is about, by what the message says.
+func (l *load) place(e *Error) {
+	if m := unknownText.FindStringSubmatch(e.Message); m != nil {
+		e.Message = fmt.Sprintf("%s has no key %q", m[1], m[2])
+		if m[1] == "services" { // names are keys there
+			e.Message = fmt.Sprintf("%q cannot be the name of a service: only letters, digits, and . _ - are allowed", m[2])
+		}
+		if file, line := l.find(append(strings.Split(m[1], "."), m[2])...); line > 0 {
+			e.File, e.Line = file, line
+			return
+		}
+	}
+	if all := lineText.FindAllStringSubmatch(e.Message, -1); all != nil {
+		m := all[len(all)-1]
 		e.Line, _ = strconv.Atoi(m[1])
-		e.Message = strings.Replace(e.Message, m[0], "", 1)
-	} else if m := pathText.FindStringSubmatch(e.Message); m != nil {
+		e.Message = lineText.ReplaceAllString(e.Message, "")
+		return
+	}
+	if m := pathText.FindStringSubmatch(e.Message); m != nil {
 		if file, line := l.findText(m[1], m[2][1:]); line > 0 {
 			e.File, e.Line = file, line
 		}
+		return
 	}
-	e.Message = strings.TrimSpace(blanks.ReplaceAllString(yamlText.ReplaceAllString(e.Message, ""), "; "))
-	return e
+	if m := serviceText.FindStringSubmatch(e.Message); m != nil {
+		if file, line := l.find("services", m[1]); line > 0 {
+			e.File, e.Line = file, line
+		}
+	}
 }
 
 // findText is find for a path whose keys are joined by dots; service names may have dots themselves.
