@@ -78,6 +78,7 @@ func (b *Backend) ReadDefinition(ctx context.Context, req DefinitionRequest) (*R
 	}
 	defer s.end()
 	r := &run{Backend: b, session: s}
+	var said error // the client gives errors of the function back as the daemon's
 	_, err = b.client.Build(ctx, r.solveOpt(), product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		ref, err := solveRef(ctx, gc, *st)
 		if err == nil && file != "" {
@@ -86,48 +87,41 @@ func (b *Backend) ReadDefinition(ctx context.Context, req DefinitionRequest) (*R
 		if err == nil && ref != nil {
 			err = def.read(ctx, ref, req)
 		}
+		said = err
 		return gateway.NewResult(), err
 	}, nil)
-	return def, b.definitionError(ctx, req.URL, err)
+	if err != nil {
+		return nil, b.definitionError(ctx, req.URL, err, said)
+	}
+	return def, nil
 }
 
-// definitionError makes one sentence of what went wrong.
-func (b *Backend) definitionError(ctx context.Context, url string, err error) error {
-	var said *definitionTrouble
+// definitionError makes one sentence of what went wrong: said, if it is one already.
+func (b *Backend) definitionError(ctx context.Context, url string, err, said error) error {
+	var own *definitionTrouble
 	switch {
-	case err == nil:
-		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.As(err, &said):
-		return said
+	case errors.As(said, &own):
+		return own
 	}
 	f := &exec.Failure{}
 	classify(f, err)
 	if f.Kind == exec.DaemonLost {
 		return &Unreachable{b.addr, err}
 	}
-	text := cleanMessage(err)
-	if i := strings.Index(text, "\n"); i >= 0 { // git prints more than one line
-		text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; ")
-	}
-	// The error of a callback comes back as text.
-	if _, own, ok := strings.Cut(text, troubleMark); ok {
-		return &definitionTrouble{own}
-	}
-	return fmt.Errorf("BuildKit cannot read the build files of %s: %s", url, text)
+	// git prints more than one line.
+	lines := strings.FieldsFunc(cleanMessage(err), func(r rune) bool { return r == '\n' })
+	return fmt.Errorf("BuildKit cannot read the build files of %s: %s", url, strings.Join(lines, "; "))
 }
 
 // definitionTrouble is an error whose text is final.
 type definitionTrouble struct{ text string }
 
-// troubleMark finds the text again after the daemon's client has put other words before it.
-const troubleMark = "definition: "
-
 func (e *definitionTrouble) Error() string { return e.text }
 
 func trouble(format string, args ...any) error {
-	return &definitionTrouble{troubleMark + fmt.Sprintf(format, args...)}
+	return &definitionTrouble{fmt.Sprintf(format, args...)}
 }
 
 func solveRef(ctx context.Context, gc gateway.Client, st llb.State) (gateway.Reference, error) {
