@@ -98,6 +98,11 @@ func (l *bakeLoader) read() {
 	for _, name := range sortedKeys(l.builtins()) {
 		l.root.Variables[name] = cty.StringVal(l.builtins()[name])
 	}
+	l.sniff()
+	l.readCompose()
+	if l.list.HasErrors() {
+		return
+	}
 	for _, f := range l.files {
 		if f.body != nil {
 			l.collect(f)

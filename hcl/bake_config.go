@@ -1,7 +1,6 @@
 package hcl
 
 import (
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -47,39 +46,8 @@ func (c configurer) target() *schema.Target {
 	c.options()
 	c.outputs()
 	c.entries()
-	c.unsupported()
 	t.Base = *c.out
 	return t
-}
-
-// notBuilt are the attributes that are printed but not carried out yet. Without a cache a build is only slower.
-var notBuilt = map[string]diag.Severity{
-	"annotations": diag.Error, "attest": diag.Error, "secret": diag.Error, "ssh": diag.Error, "pull": diag.Error, "network": diag.Error,
-	"no-cache-filter": diag.Error, "shm-size": diag.Error, "ulimits": diag.Error, "resources": diag.Error, "call": diag.Error,
-	"entitlements": diag.Error, "extra-hosts": diag.Error, "policy": diag.Error, "cache-from": diag.Warning, "cache-to": diag.Warning,
-}
-
-// unsupported refuses what cannot be carried out yet, rather than build something else than what is asked for.
-func (c configurer) unsupported() {
-	b := c.out
-	said := map[string]bool{
-		"annotations": len(b.Annotations) > 0, "secret": len(b.Secrets) > 0, "ssh": len(b.SSH) > 0, "pull": b.Pull, "call": b.Call != "",
-		"attest":  slices.ContainsFunc(b.Attest, func(a schema.Attest) bool { return !a.Disabled }),
-		"network": b.Network != "" && b.Network != "default", "no-cache-filter": len(b.NoCacheFilter) > 0, "shm-size": b.ShmSize > 0,
-		"ulimits": len(b.Ulimits) > 0, "resources": len(b.Resources) > 0, "entitlements": len(b.Entitlements) > 0,
-		"extra-hosts": len(b.ExtraHosts) > 0, "policy": len(b.Policies) > 0, "cache-from": len(b.CacheFrom) > 0, "cache-to": len(b.CacheTo) > 0,
-	}
-	for _, attr := range sortedKeys(said) {
-		if !said[attr] {
-			continue
-		}
-		at := c.t.values[attr].at
-		detail := fmt.Sprintf("xbuild prints %q but cannot build with it yet.", attr)
-		if notBuilt[attr] == diag.Warning {
-			detail = fmt.Sprintf("xbuild prints %q but does not carry it out yet; the build runs without it.", attr)
-		}
-		c.add(diag.Diagnostic{Severity: notBuilt[attr], Code: codeNotSupported, Subject: &at, Summary: "Not supported yet", Detail: detail})
-	}
 }
 
 func (c configurer) bad(attr, code, summary, advice, detail string, args ...any) {

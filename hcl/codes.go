@@ -55,6 +55,7 @@ const (
 	codeBadAnnotation = "bad-annotation"
 	codeNotSupported  = "not-supported"
 	codeMixedDialects = "mixed-dialects"
+	codeCompose       = "bad-compose"
 )
 
 // Codes lists every code that a diagnostic of this package can have.
@@ -106,5 +107,6 @@ var Codes = []Code{
 	{codeBadSecret, "A secret or an SSH agent is not there, or cannot be named so."},
 	{codeBadAnnotation, "An annotation is not [TYPE[PLATFORM]:]KEY=VALUE."},
 	{codeMixedDialects, "Files of xbuild's and of Bake's dialect are named together."},
+	{codeCompose, "A compose file cannot be read, or uses a variable that is not set."},
 	{codeNotSupported, "The build file asks for something that can be printed but not built yet."},
 }

@@ -93,7 +93,7 @@ func (c testCase) load() (*schema.Config, diag.List, diag.Sources) {
 	var diags diag.List
 	sources := diag.Sources{}
 	for _, f := range c.archive.Files {
-		if !strings.HasSuffix(f.Name, ".hcl") && !strings.HasSuffix(f.Name, ".json") {
+		if !strings.HasSuffix(f.Name, ".hcl") && !strings.HasSuffix(f.Name, ".json") && !strings.HasSuffix(f.Name, ".yml") {
 			continue
 		}
 		sources[f.Name] = f.Data
@@ -107,7 +107,11 @@ func (c testCase) load() (*schema.Config, diag.List, diag.Sources) {
 		return nil, diags, sources
 	}
 	cfg, d := hcl.Load(files, c.env())
-	return cfg, append(diags, d...), cfg.Sources
+	diags = append(diags, d...)
+	if _, build := c.file("build"); build { // a case that asks for more than to be read
+		diags = append(diags, hcl.NotBuilt(cfg)...)
+	}
+	return cfg, diags, cfg.Sources
 }
 
 func TestGolden(t *testing.T) {

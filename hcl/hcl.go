@@ -36,6 +36,8 @@ type Env struct {
 	Targets []string
 	// CmdContext is the value of BAKE_CMD_CONTEXT; empty means the working directory.
 	CmdContext string
+	// Environ lists the environment, like os.Environ, for compose files. Nil means an empty one.
+	Environ func() []string
 	// LocalPlatform is the platform of this process, the value of BAKE_LOCAL_PLATFORM.
 	LocalPlatform string
 	// Stat looks at a file, like os.Stat: secret files and the places of outputs are checked. Nil skips the checks.
@@ -54,7 +56,8 @@ func (e *Env) now() time.Time {
 	return e.Now()
 }
 
-// File is a build file whose syntax is sound. It is made by [Parse].
+// File is a build file, made by [Parse]. Its syntax is sound, unless its name does not say what it is or that it is a
+// compose file; these are looked at by [Load] and [Print], since their syntax depends on the environment.
 type File struct {
 	// Name is how the user would name the file; diagnostics show it.
 	Name string
@@ -63,9 +66,11 @@ type File struct {
 	// Bytes is the text.
 	Bytes []byte
 
-	body  hhcl.Body
-	json  bool
-	lines []int // the offset of each line
+	body    hhcl.Body
+	json    bool
+	compose bool
+	sniff   bool  // what it is, its text must say
+	lines   []int // the offset of each line
 }
 
 // dir is the folder that paths in the file are relative to.
@@ -81,22 +86,22 @@ func Dialect(name string) schema.Dialect {
 	return schema.BakeDialect
 }
 
-// Parse reads the syntax of one build file: HCL-JSON if the name ends in .json, native HCL if it ends in .hcl, else
-// whichever of the two it is. The file is nil if, and only if, the list has errors.
+// Parse reads the syntax of one build file: HCL-JSON if the path ends in .json, native HCL if it ends in .hcl, in any
+// case. Files in .yml and .yaml are compose files, and others are what their text can be read as: a compose file, HCL or
+// JSON. The file is nil if, and only if, the list has errors.
 func Parse(name, path string, src []byte) (*File, diag.List) {
 	f := &File{Name: name, Path: path, Bytes: src, lines: lineStarts(src)}
 	low := strings.ToLower(path)
-	f.json = strings.HasSuffix(low, ".json") || strings.HasSuffix(strings.ToLower(name), ".json")
-	ds := f.parse()
-	if ds.HasErrors() && !f.json && !strings.HasSuffix(low, ".hcl") {
-		f.json = true
-		if f.parse().HasErrors() {
-			f.json = false
-		} else {
-			ds = nil
-		}
+	f.json, f.compose = strings.HasSuffix(low, ".json"), isCompose(path)
+	if f.compose {
+		return f, nil
+	}
+	if !f.json && !strings.HasSuffix(low, ".hcl") {
+		f.sniff = true
+		return f, nil
 	}
 	var r reporter
+	ds := f.parse()
 	for _, d := range ds {
 		r.hcl(f, d, codeSyntax, f.start())
 	}

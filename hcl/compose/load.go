@@ -52,14 +52,13 @@ func (l *load) project() (*types.Project, error) {
 	if n := environ[consts.ComposeProjectName]; n != "" {
 		name = n
 	}
-	model, err := loader.LoadModelWithContext(context.Background(), details, l.options, func(o *loader.Options) {
+	model, err := l.model(details, func(o *loader.Options) {
 		o.SetProjectName(name, false)
 		o.SkipValidation = true
 	})
 	if err != nil {
 		return nil, err
 	}
-	model = buildModel(model)
 	if len(model) == 0 {
 		return nil, errors.New("it is empty: a compose file needs services")
 	}
@@ -70,6 +69,33 @@ func (l *load) project() (*types.Project, error) {
 		o.Profiles = []string{"*"}
 	}}), details)
 }
+
+// model reads the files and cuts the result down. compose-go relies on validation before it makes paths absolute, and
+// panics on values of a wrong type; then the paths are left as they are, for validation to find them.
+func (l *load) model(details types.ConfigDetails, opt func(*loader.Options)) (model map[string]any, err error) {
+	read := func(more ...func(*loader.Options)) (model map[string]any, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = errPanic
+			}
+		}()
+		model, err = loader.LoadModelWithContext(context.Background(), details, append([]func(*loader.Options){l.options, opt}, more...)...)
+		return buildModel(model), err
+	}
+	if model, err = read(); err != errPanic {
+		return model, err
+	}
+	model, err = read(func(o *loader.Options) { o.ResolvePaths = false })
+	if err == nil {
+		err = schema.Validate(model)
+	}
+	if err == nil {
+		err = errPanic
+	}
+	return nil, err
+}
+
+var errPanic = errors.New("a value has a type that is not allowed in its place")
 
 // options are those of both steps.
 func (l *load) options(o *loader.Options) {
