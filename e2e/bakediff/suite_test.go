@@ -133,7 +133,7 @@ func TestBake(t *testing.T) {
 				t.Errorf("the table says that the peer has this %s: exit code %d\n%s", c.expect, want.code, want.stderr)
 			}
 			got := xbuild.run(t, dir, c)
-			if d := verdict(want, got); d != "" {
+			if d := verdict(want, got, c.files); d != "" {
 				t.Error(d + "\n" + c.String())
 			}
 		})

@@ -3,6 +3,7 @@ package bakediff
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -10,8 +11,8 @@ import (
 // peerError finds the place in a sentence such as "ERROR: docker-bake.hcl:3,49-51: Unknown variable; ...".
 var peerError = regexp.MustCompile(`(?m)^ERROR: .*?([^\s:"']+):(\d+),\d+`)
 
-// verdict says in what got differs from what the peer did, or nothing.
-func verdict(peer, got result) string {
+// verdict says in what got differs from what the peer did, or nothing. files are the case's.
+func verdict(peer, got result, files map[string]string) string {
 	switch {
 	case got.touched != "":
 		return "xbuild changed " + got.touched
@@ -32,16 +33,35 @@ func verdict(peer, got result) string {
 	case strings.TrimSpace(got.stderr) == "":
 		return "xbuild fails and does not say why; the peer says:\n" + lastError(peer.stderr)
 	}
-	if at := peerError.FindStringSubmatch(peer.stderr); at != nil && !names(got.stderr, at[1], at[2]) {
+	if at := peerError.FindStringSubmatch(peer.stderr); at != nil && !names(got.stderr, at[1], at[2], files[at[1]]) {
 		return fmt.Sprintf("the peer's error is at %s:%s, which xbuild does not name:\n%s\nthe peer says:\n%s", at[1], at[2], got.stderr, lastError(peer.stderr))
 	}
 	return ""
 }
 
-// names says that the text speaks of this line of this file.
-func names(text, file, line string) bool {
-	return regexp.MustCompile(regexp.QuoteMeta(file+":"+line) + `\b`).MatchString(text)
+// names says that an error is about this line of this file. Where that is the line on which a block begins, the peer means the
+// block, and an error about any line of it is at least as exact.
+func names(stderr, file, line, text string) bool {
+	first, err := strconv.Atoi(line)
+	if err != nil {
+		return false
+	}
+	last := first
+	if lines := strings.Split(text, "\n"); first <= len(lines) && blockStart.MatchString(lines[first-1]) {
+		for last < len(lines) && lines[last-1] != "}" {
+			last++
+		}
+	}
+	for _, at := range regexp.MustCompile(regexp.QuoteMeta(file)+`:(\d+)\b`).FindAllStringSubmatch(stderr, -1) {
+		if n, err := strconv.Atoi(at[1]); err == nil && first <= n && n <= last {
+			return true
+		}
+	}
+	return false
 }
+
+// blockStart is the first line of a block of several, as they are formatted here.
+var blockStart = regexp.MustCompile(`^[a-z]+ .*\{$`)
 
 func crashed(r result) bool {
 	return strings.Contains(r.stderr, "panic: ") && strings.Contains(r.stderr, "\ngoroutine ")
@@ -74,6 +94,8 @@ func TestVerdict(t *testing.T) {
 	refused := result{code: 1, stderr: "a.hcl:3\n---\nERROR: a.hcl:3,4-5: Unknown variable; no X.\n"}
 	unplaced := result{code: 1, stderr: "ERROR: failed to find target x\n"}
 	panicked := result{code: 2, stderr: "panic: value is null\n\ngoroutine 1 [running]:\n"}
+	refusedBlock := result{code: 1, stderr: "ERROR: b.hcl:2,14-14: Invalid value; unsupported type.\n"}
+	files := map[string]string{"b.hcl": "x = 1\nvariable \"A\" {\n  type = any\n  default = 1\n}\ny = 1\n"}
 	for _, c := range []struct {
 		name      string
 		peer, got result
@@ -91,11 +113,14 @@ func TestVerdict(t *testing.T) {
 		{"silence", unplaced, result{code: 2}, "does not say why"},
 		{"another line", refused, result{code: 2, stderr: "a.hcl:31:4"}, "a.hcl:3, which"},
 		{"another file", refused, result{code: 2, stderr: "b.hcl:3:4"}, "a.hcl:3, which"},
+		{"a line of the block", refusedBlock, result{code: 2, stderr: "b.hcl:4:3"}, ""},
+		{"a line before the block", refusedBlock, result{code: 2, stderr: "b.hcl:1:1"}, "b.hcl:2, which"},
+		{"a line after the block", refusedBlock, result{code: 2, stderr: "b.hcl:6:1"}, "b.hcl:2, which"},
 		{"a crash of the peer", panicked, refused, "must be an exception"},
 		{"a crash of ours", unplaced, panicked, "xbuild crashed"},
 		{"a changed folder", ok, result{stdout: "{}\n", touched: "x"}, "changed x"},
 	} {
-		if got := verdict(c.peer, c.got); got != c.want && (c.want == "" || !strings.Contains(got, c.want)) {
+		if got := verdict(c.peer, c.got, files); got != c.want && (c.want == "" || !strings.Contains(got, c.want)) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
