@@ -33,8 +33,14 @@ func verdict(peer, got result, files map[string]string) string {
 	case strings.TrimSpace(got.stderr) == "":
 		return "xbuild fails and does not say why; the peer says:\n" + lastError(peer.stderr)
 	}
-	if at := peerError.FindStringSubmatch(peer.stderr); at != nil && !names(got.stderr, at[1], at[2], files[at[1]]) {
-		return fmt.Sprintf("the peer's error is at %s:%s, which xbuild does not name:\n%s\nthe peer says:\n%s", at[1], at[2], got.stderr, lastError(peer.stderr))
+	if at := peerError.FindStringSubmatch(peer.stderr); at != nil {
+		file := at[1]
+		if _, ok := files[file]; !ok { // the peer puts .hcl and .json behind the name of a file that it tried as both
+			file = strings.TrimSuffix(strings.TrimSuffix(file, ".hcl"), ".json")
+		}
+		if !names(got.stderr, file, at[2], files[file]) && !names(got.stderr, at[1], at[2], "") {
+			return fmt.Sprintf("the peer's error is at %s:%s, which xbuild does not name:\n%s\nthe peer says:\n%s", at[1], at[2], got.stderr, lastError(peer.stderr))
+		}
 	}
 	return ""
 }
