@@ -155,7 +155,7 @@ func all(t *testing.T) []testCase {
 		seen[c.name] = true
 	}
 	for _, e := range exceptions {
-		for name := range e.cases {
+		for _, name := range e.cases {
 			if !seen[name] {
 				t.Errorf("an exception is about the case %s, which does not exist", name)
 			}
