@@ -56,6 +56,9 @@ const (
 	codeNotSupported  = "not-supported"
 	codeMixedDialects = "mixed-dialects"
 	codeCompose       = "bad-compose"
+	codeBadInclude    = "bad-include"
+	codeIncludeCycle  = "include-cycle"
+	codeGit           = "git"
 )
 
 // Codes lists every code that a diagnostic of this package can have.
@@ -108,5 +111,8 @@ var Codes = []Code{
 	{codeBadAnnotation, "An annotation is not [TYPE[PLATFORM]:]KEY=VALUE."},
 	{codeMixedDialects, "Files of xbuild's and of Bake's dialect are named together."},
 	{codeCompose, "A compose file cannot be read, or uses a variable that is not set."},
+	{codeBadInclude, "An include is no list of plain strings, or names a file that cannot be read."},
+	{codeIncludeCycle, "Build files include each other in a circle."},
+	{codeGit, "An expression reads git, and git cannot tell: there is no repository, or it has no commit."},
 	{codeNotSupported, "The build file asks for something that can be printed but not built yet."},
 }

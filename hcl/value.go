@@ -47,7 +47,7 @@ func (l *loader) attributeValue(a *attribute, p *schema.Platform) (*value, bool)
 }
 
 func (l *loader) newValue(a *attribute, p *schema.Platform) (*value, bool) {
-	raw, ok := l.eval(a.expr, place{file: a.file, what: a.describe(), platform: p})
+	raw, ok := l.eval(a.expr, place{file: a.file, what: a.describe(), platform: p, vars: a.vars})
 	if !ok || !raw.IsWhollyKnown() {
 		return nil, false
 	}
