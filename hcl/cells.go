@@ -43,6 +43,10 @@ func (l *loader) cells(b *block, matrix, name *attribute) []*block {
 		return nil
 	}
 	at := matrix.file.rng(matrix.expr.Range())
+	if v.ContainsMarked() {
+		l.errorf(codeSensitive, at, "A sensitive value would be shown", "", "A matrix cannot be made of a sensitive variable.")
+		return nil
+	}
 	combinations, problem := combine(v)
 	if problem != "" {
 		l.errorf(codeBadMatrix, at, "Bad matrix", "Write { NAME = [VALUES] }.", "%s", problem)
@@ -108,6 +112,9 @@ func (l *loader) cellName(b *block, name *attribute, vars map[string]cty.Value) 
 	}
 	s, err := convert.Convert(v, cty.String)
 	switch {
+	case v.ContainsMarked():
+		l.errorf(codeSensitive, at, "A sensitive value would be shown", "", "A name cannot be made of a sensitive variable.")
+		return false
 	case err != nil || s.IsNull() || !s.IsKnown():
 		l.errorf(codeWrongType, at, "Wrong type", "", "The name must be a string, but this is %s.", typeName(v.Type()))
 		return false

@@ -59,6 +59,7 @@ const (
 	codeBadInclude    = "bad-include"
 	codeIncludeCycle  = "include-cycle"
 	codeGit           = "git"
+	codeSensitive     = "sensitive"
 )
 
 // Codes lists every code that a diagnostic of this package can have.
@@ -114,5 +115,6 @@ var Codes = []Code{
 	{codeBadInclude, "An include is no list of plain strings, or names a file that cannot be read."},
 	{codeIncludeCycle, "Build files include each other in a circle."},
 	{codeGit, "An expression reads git, and git cannot tell: there is no repository, or it has no commit."},
+	{codeSensitive, "A value made of a sensitive variable stands where it would be shown."},
 	{codeNotSupported, "The build file asks for something that can be printed but not built yet."},
 }

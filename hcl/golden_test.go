@@ -288,6 +288,7 @@ type (
 		DockerfileInline string            `json:"dockerfile-inline,omitempty"`
 		Stage            string            `json:"stage,omitempty"`
 		Args             map[string]string `json:"args,omitempty"`
+		SensitiveArgs    []string          `json:"sensitive-args,omitempty"`
 		Labels           map[string]string `json:"labels,omitempty"`
 		Tags             []string          `json:"tags,omitempty"`
 		Outputs          []schema.Output   `json:"outputs,omitempty"`

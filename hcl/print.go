@@ -162,6 +162,10 @@ func printedValues(b *schema.Build) map[string]*bakeValue {
 	text("strategy", string(b.Strategy))
 	keys("contexts", b.Contexts)
 	keys("args", b.Args)
+	for _, k := range b.SensitiveArgs {
+		hidden := "(sensitive)"
+		out["args"].keys[k] = &hidden
+	}
 	keys("labels", b.Labels)
 	out["tags"] = &bakeValue{list: b.Tags}
 	if b.NoCache {

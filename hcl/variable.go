@@ -47,6 +47,12 @@ func (l *loader) checkVars() {
 	}
 }
 
+// sensitive marks values that are never shown.
+const sensitive = "sensitive"
+
+// flag is a bool attribute of a block that is not a target.
+func (l *loader) flag(b *block, name string) bool { return l.text(b, name) == "true" }
+
 // varSource is the --var arguments, one a line.
 func varSource(vars map[string]string) string {
 	var lines []string
@@ -104,11 +110,15 @@ func (l *loader) variableNode(b *block) *node {
 		if typ != cty.NilType {
 			n.variable.Type = typ.FriendlyNameForConstraint()
 		}
+		n.variable.Sensitive = l.flag(b, "sensitive")
 		v, ok := l.override(n, def, typ, at)
 		if !ok {
 			return v, false
 		}
-		n.variable.Value, n.variable.Null = display(v), v.IsNull()
+		if n.variable.Null = v.IsNull(); n.variable.Sensitive {
+			return v.Mark(sensitive), true
+		}
+		n.variable.Value = display(v)
 		return v, true
 	}
 	return n
@@ -184,6 +194,10 @@ func (l *loader) override(n *node, def cty.Value, typ cty.Type, at diag.Range) (
 	}
 	d := diag.Diagnostic{Code: codeBadVariable, Subject: &subject, Summary: "Bad value for a variable",
 		Detail: fmt.Sprintf("The variable %q has the value %q from %s, but %s.", name, o.text, where, problem)}
+	if n.variable.Sensitive {
+		d.Detail = fmt.Sprintf("The sensitive variable %q has a value of another type from %s.", name, where)
+		d.Subject, subject = &at, at // a quotation would show it
+	}
 	if subject != at {
 		d.Related = []diag.Related{{Range: at, Message: "the default"}}
 	}
@@ -229,6 +243,7 @@ func (l *loader) validate(b *block) {
 		if !ok {
 			continue
 		}
+		v, _ = v.UnmarkDeep()
 		c, err := convert.Convert(v, cty.Bool)
 		if err != nil || c.IsNull() || !c.IsKnown() {
 			l.errorf(codeWrongType, at, "Wrong type", "", "A condition must be true or false, but this is %s.", typeName(v.Type()))
@@ -243,13 +258,15 @@ func (l *loader) validate(b *block) {
 			if !ok {
 				continue
 			}
-			if s, ok := primitive(m); ok {
+			if m.ContainsMarked() {
+				text += " Its error_message would show a sensitive value."
+			} else if s, ok := primitive(m); ok {
 				text = s
 			}
 		}
 		d := diag.Diagnostic{Code: codeValidation, Subject: &at, Summary: "Validation failed", Detail: text}
 		if n := l.names[b.name]; n.variable != nil && n.variable.Source == "--var" {
-			if _, given := l.env.Vars[b.name]; given {
+			if _, given := l.env.Vars[b.name]; given && !n.variable.Sensitive {
 				_, from := l.varRange(b.name)
 				d.Related = []diag.Related{{Range: from, Message: "the value comes from here"}}
 			}
