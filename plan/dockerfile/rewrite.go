@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -44,33 +45,40 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 // insert adds the argument lines of each stage of the group that compiles, before its first step that needs them.
 func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args string) {
 	for _, i := range grp.Stages {
-		r := a.sensitive[i]
-		if r == nil || before[r.Line] != nil {
-			continue
+		n := g.Nodes[i]
+		if a.checks[i] && !g.used(n) {
+			continue // go vet in a stage that nothing needs tells the same on any machine
 		}
-		inherited := false
-		for n := g.Nodes[i].Base; n != nil; n = n.Base {
-			inherited = inherited || a.sensitive[n.Index] != nil
+		if r := a.sensitive[i]; r != nil && before[r.Line] == nil && !a.inherits(n) { // ARGs reach the stages that are FROM this one
+			var lines, declare []string
+			for _, k := range []string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"} {
+				if _, ok := r.Env.Get(k); !ok && strings.Contains(args, k) {
+					declare = append(declare, k)
+				}
+			}
+			if len(declare) > 0 {
+				lines = append(lines, "ARG "+strings.Join(declare, " "))
+			}
+			last := "ARG " + args
+			if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
+				last += " CGO_ENABLED=0"
+			}
+			before[r.Line] = append(lines, last)
 		}
-		if inherited { // ARGs reach the stages that are FROM this one
-			continue
-		}
-		var lines []string
-		var declare []string
-		for _, k := range []string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"} {
-			if _, ok := r.Env.Get(k); !ok && strings.Contains(args, k) {
-				declare = append(declare, k)
+		if in, ok := a.installs[i]; ok {
+			link := fmt.Sprintf("RUN mkdir -p %s && ln -sfn . %s/${GOOS}_${GOARCH}", in.bin, in.bin)
+			if !slices.Contains(before[in.run.Line], link) {
+				before[in.run.Line] = append(before[in.run.Line], link)
 			}
 		}
-		if len(declare) > 0 {
-			lines = append(lines, "ARG "+strings.Join(declare, " "))
-		}
-		last := "ARG " + args
-		if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
-			last += " CGO_ENABLED=0"
-		}
-		before[r.Line] = append(lines, last)
 	}
+}
+
+// used reports whether another stage, or the result, stands on n.
+func (g *Graph) used(n *Node) bool {
+	return g.Result == n || slices.ContainsFunc(g.Nodes, func(o *Node) bool {
+		return o.Base == n || slices.ContainsFunc(o.Deps, func(d Dep) bool { return d.Node == n })
+	})
 }
 
 // goArgs are the variables that tell Go its target.

@@ -150,6 +150,7 @@ func (w *walker) command(c instructions.Command) error {
 	if line == 0 {
 		line = w.n.Line // from an ONBUILD trigger
 	}
+	w.mention(c, raw, line)
 	switch c := c.(type) {
 	case *instructions.ArgCommand:
 		return w.arg(c, line)
@@ -181,6 +182,21 @@ func (w *walker) command(c instructions.Command) error {
 	}
 	return nil
 }
+
+// mention notes names that pinning gives a value and the stage does not. What a RUN does with them is seen in its script.
+func (w *walker) mention(c instructions.Command, raw string, line int) {
+	if _, run := c.(*instructions.RunCommand); run || !strings.Contains(raw, "$") {
+		return
+	}
+	for _, k := range pinnedNames {
+		if _, ok := w.n.Env.Get(k); !ok && (strings.Contains(raw, "$"+k) || strings.Contains(raw, "${"+k)) {
+			w.n.mentions = append(w.n.mentions, mention{line, k})
+		}
+	}
+}
+
+// pinnedNames are the names that the lines of [File.Cross] set.
+var pinnedNames = append([]string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"}, goTargetNames...)
 
 // arg follows BuildKit: a build argument wins, then the default, then a global ARG or automatic value of that name.
 func (w *walker) arg(c *instructions.ArgCommand, line int) error {
