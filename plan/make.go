@@ -198,5 +198,5 @@ func (p *planner) imageConfig(ref string) *dockerfile.ImageConfig {
 	if !ok || img.Err != "" || img.Digest == "" {
 		return nil
 	}
-	return &dockerfile.ImageConfig{Env: img.Env, OnBuild: img.OnBuild}
+	return &dockerfile.ImageConfig{Env: img.Env, OnBuild: img.OnBuild, Workdir: img.Workdir}
 }

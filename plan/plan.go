@@ -90,9 +90,10 @@ type Image struct {
 	Digest    string   `json:"digest,omitempty"`
 	Platforms []string `json:"platforms,omitempty"`
 
-	// Env and OnBuild come from the image's configuration, for the build platform; nil if unknown.
+	// Env, OnBuild and Workdir come from the image's configuration, for the build platform; nil if unknown.
 	Env     []string `json:"-"`
 	OnBuild []string `json:"-"`
+	Workdir string   `json:"-"`
 	// Err says why nothing else is known.
 	Err string `json:"-"`
 }

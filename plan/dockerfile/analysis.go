@@ -178,7 +178,7 @@ func (a *analysis) overridden(r *Run) *Problem {
 }
 
 func (a *analysis) run(n *Node, r *Run, fs *files) {
-	s := parseScript(scriptInput{Run: r, Shell: n.Shell, Known: n.envKnown, Given: a.environment(r)})
+	s := parseScript(scriptInput{Run: r, Shell: n.Shell, Known: n.envKnown || official(n.Root().Image) == "golang", Given: a.environment(r)})
 	if s.Opaque != "" {
 		a.add(n, r.Line, &Problem{Code: "opaque-run", Reason: s.Opaque})
 		return

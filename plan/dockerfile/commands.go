@@ -16,7 +16,7 @@ type Problem struct {
 
 // Commands whose result does not depend on the machine that runs them, as long as nothing of what they touch does.
 var neutralCommands = strings.Fields(`mkdir cd echo printf true false : cp mv ls cat set test [ [[ touch git rm rmdir ln chmod chown
-	sed grep egrep fgrep head tail sort uniq wc tr cut basename dirname date pwd export unset sleep find tar gzip gunzip install
+	sed grep egrep fgrep head tail sort uniq wc tr cut basename dirname date pwd export unset sleep find tar gzip gunzip unzip tree install
 	tee sha256sum readlink realpath id whoami awk diff cmp exit umask command which type stat du nproc seq expr setcap
 	adduser addgroup useradd groupadd usermod groupmod passwd update-ca-certificates mktemp`)
 
@@ -93,8 +93,8 @@ func neutralArgs(name string, c call) *Problem {
 			return &Problem{Code: "arch-probe", Reason: name + " reads " + a.Text + ", which differs between machines"}
 		case name == "find" && slices.Contains([]string{"-exec", "-execdir", "-ok", "-okdir"}, a.Text):
 			return &Problem{Code: "script", Reason: "find " + a.Text + " runs other commands"}
-		case name == "git" && slices.Contains([]string{"clone", "fetch", "pull", "submodule", "bisect", "filter-branch"}, a.Text):
-			return &Problem{Code: "download", Reason: "git " + a.Text + " brings in files that are not in the Dockerfile"}
+		case name == "git" && slices.Contains([]string{"bisect", "filter-branch", "difftool", "mergetool"}, a.Text):
+			return &Problem{Code: "script", Reason: "git " + a.Text + " runs other commands"}
 		case (name == "awk" || name == "sed") && (strings.Contains(a.Text, "system(") || strings.Contains(a.Text, "|getline")):
 			return &Problem{Code: "script", Reason: name + " runs other commands"}
 		}

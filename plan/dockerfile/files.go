@@ -81,7 +81,15 @@ func (f *files) command(c call) {
 		for _, a := range args {
 			f.write(join(c.Dir.Text, a.Text), a.Dyn, foreign)
 		}
-	case "tar":
+	case "git": // brings the same files to any machine
+		if len(args) > 1 && args[0].Text == "clone" {
+			dir := args[len(args)-1]
+			if len(args) == 2 {
+				dir.Text = strings.TrimSuffix(path.Base(dir.Text), ".git")
+			}
+			f.write(join(c.Dir.Text, dir.Text), dir.Dyn || c.Dir.Dyn, false)
+		}
+	case "tar", "unzip":
 		for _, a := range args {
 			f.write(join(c.Dir.Text, a.Text), a.Dyn, foreign || f.holdsProduct(join(c.Dir.Text, a.Text)))
 		}

@@ -97,7 +97,7 @@ func judgeFlag(flag, value word, cgo string) *Problem {
 		if value.Text != "default" && value.Text != "exe" {
 			return &Problem{Code: "needs-cgo-flag", Reason: "-buildmode=" + value.Text + " may need a linker for the target"}
 		}
-	case "-toolexec", "-vettool", "-compiler", "-gccgoflags", "-overlay", "-pkgdir", "-installsuffix", "-exec":
+	case "-toolexec", "-vettool", "-compiler", "-gccgoflags", "-overlay", "-pkgdir", "-exec":
 		return &Problem{Code: "toolchain-changed", Reason: name + " changes how the toolchain works"}
 	case "-ldflags":
 		return judgeLdflags(value, cgo)

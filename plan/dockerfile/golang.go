@@ -55,7 +55,7 @@ func judgeGo(c call, in goContext) goCall {
 	case "mod", "work", "clean", "fmt", "doc", "help", "telemetry":
 		return goCall{}
 	case "get":
-		if slices.ContainsFunc(args, func(w word) bool { return w.Text == "-d" }) {
+		if slices.ContainsFunc(args, func(w word) bool { return w.Text == "-d" }) || goSince(in.node.Root().Image, 18) {
 			return goCall{}
 		}
 		return bad("go-get", "go get may install a program, depending on the version of Go")

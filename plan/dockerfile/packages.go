@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -69,18 +70,32 @@ func plainName(s string) string {
 	return strings.TrimSuffix(s, ":any")
 }
 
-var golangTag = regexp.MustCompile(`^(?:(\d+)(?:\.(\d+)(?:\.\d+)?(?:rc\d+|beta\d+)?)?-)?alpine(?:\d+\.\d+)?$`)
+var (
+	golangTag = regexp.MustCompile(`^(?:(\d+)(?:\.(\d+))?(?:\.\d+)?(?:rc\d+|beta\d+)?)?(?:-|$)`)
+	alpineTag = regexp.MustCompile(`(?:^|^[0-9a-z.]+-)alpine(?:\d+\.\d+)?$`)
+)
+
+// goSince reports whether an image is the official golang of 1.minor or later. A tag without a version is the latest one.
+func goSince(ref string, minor int) bool {
+	if official(ref) != "golang" {
+		return false
+	}
+	ref, digest, _ := strings.Cut(ref, "@")
+	_, tag, _ := strings.Cut(ref[strings.LastIndex(ref, "/")+1:], ":")
+	m := golangTag.FindStringSubmatch(tag)
+	if m == nil || m[2] == "" {
+		return digest == ""
+	}
+	n, err := strconv.Atoi(m[2])
+	return err == nil && n >= minor
+}
 
 // noCompiler reports whether an image is known to bring no C compiler, and a Go that then turns cgo off by itself: the official
 // golang on Alpine, since 1.20. Before, the standard library came compiled with cgo.
 func noCompiler(ref string) bool {
-	if official(ref) != "golang" {
-		return false
-	}
-	ref, _, _ = strings.Cut(ref, "@")
-	_, tag, _ := strings.Cut(ref[strings.LastIndex(ref, "/")+1:], ":")
-	m := golangTag.FindStringSubmatch(tag)
-	return m != nil && (m[2] == "" || len(m[2]) >= 2 && m[2] >= "20")
+	name, _, _ := strings.Cut(ref, "@")
+	_, tag, _ := strings.Cut(name[strings.LastIndex(name, "/")+1:], ":")
+	return alpineTag.MatchString(tag) && goSince(ref, 20)
 }
 
 // official is the name of an image that Docker's official images hold, wherever it is mirrored as library/NAME, or "".

@@ -39,8 +39,11 @@ func (w *walker) start() {
 		n.envKnown = true
 	default:
 		w.key = hash("image", n.Image, n.Platform.String())
+		if official(n.Image) == "golang" {
+			n.workdir = "/go"
+		}
 		if c := w.image(n.Image); c != nil {
-			n.envKnown = true
+			n.envKnown, n.workdir = true, path.Join("/", c.Workdir)
 			for _, kv := range c.Env {
 				k, v, _ := strings.Cut(kv, "=")
 				n.Env.set(k, v, 0)

@@ -141,6 +141,10 @@ func cutField(s, options string) (string, bool) {
 	return parts[n-1], true
 }
 
+// shellNames are variables that the shell or the container runtime sets by itself.
+var shellNames = strings.Fields("@ * # ? $ ! - 0 1 2 3 4 5 6 7 8 9 HOME PATH PWD OLDPWD HOSTNAME SHELL USER LOGNAME TERM IFS PPID UID EUID RANDOM SECONDS LINENO " +
+	"SHLVL BASH BASH_VERSION OPTIND PS4 _")
+
 // param evaluates $X and the operators with which files take arguments apart.
 func (e *evaluator) param(p *syntax.ParamExp) (word, bool) {
 	if p.Param == nil || p.Excl || p.Length || p.Width || p.Index != nil || p.Repl != nil || p.Names != 0 {
@@ -149,7 +153,7 @@ func (e *evaluator) param(p *syntax.ParamExp) (word, bool) {
 	name := p.Param.Value
 	e.names[name] = true
 	v, set := e.vars[name]
-	if !set && (!e.known || strings.ContainsAny(name, "@*#?$!-0123456789")) {
+	if !set && (!e.known || slices.Contains(shellNames, name)) {
 		return word{}, false
 	}
 	switch {
