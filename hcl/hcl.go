@@ -102,6 +102,8 @@ type loader struct {
 	stack []*node          // what is being evaluated, outermost first
 
 	overrides map[*target][]override // from --set, in order
+
+	strategies strategies
 }
 
 func newLoader(files []*File, env Env) *loader {
@@ -138,5 +140,6 @@ func (l *loader) config() *schema.Config {
 		}
 	}
 	cfg.Groups = l.finishGroups()
+	cfg.Strategies = l.finishStrategies()
 	return cfg
 }

@@ -146,7 +146,7 @@ func (p *planner) addBuild(t *schema.Target, q schema.Platform, requested bool, 
 			"%s.", strings.Join(append(via, t.Name), " -> "))
 		return use
 	}
-	b := &build{target: t, platform: q, values: t.On(q), requested: requested, links: map[string]Use{}, crossed: map[int]bool{}, tried: map[int][]Attempt{}}
+	b := &build{target: t, platform: q, values: t.On(q), requested: requested, links: map[string]Use{}, crossed: map[int]bool{}, tried: map[int][]Attempt{}, on: p.hub()}
 	for _, name := range sortedKeys(b.values.Contexts) {
 		link, ok := strings.CutPrefix(b.values.Contexts[name], "target:")
 		if !ok {
@@ -218,11 +218,4 @@ func sameOutputs(t *schema.Target) bool {
 		}
 	}
 	return true
-}
-
-func (p *planner) strategy(v *schema.Build) schema.Strategy {
-	if p.req.Strategy != "" {
-		return p.req.Strategy
-	}
-	return v.Strategy
 }

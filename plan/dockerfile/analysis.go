@@ -17,10 +17,11 @@ type analysis struct {
 	// compile are all RUNs of each stage that call go build.
 	compile map[int][]*Run
 	files   map[int]*files
+	vouched map[int]Vouch
 }
 
 func analyse(grp *Group, g *Graph, in CrossInput) *analysis {
-	a := &analysis{stageCompiles: map[int]bool{}, sensitive: map[int]*Run{}, compile: map[int][]*Run{}, files: map[int]*files{}}
+	a := &analysis{stageCompiles: map[int]bool{}, sensitive: map[int]*Run{}, compile: map[int][]*Run{}, files: map[int]*files{}, vouched: in.Vouched}
 	for _, i := range grp.Stages {
 		if g.Reached[i] {
 			a.stage(grp, g.Nodes[i], in)
@@ -53,12 +54,19 @@ func (a *analysis) stage(grp *Group, n *Node, in CrossInput) {
 	for _, c := range copies {
 		fs.copied(c)
 	}
+	if a.vouched[n.Index] == VouchNative {
+		fs.products = nil // what it built is for the machine that runs it
+	}
 }
 
 // inputs refuses files that may be programs for the target: what runs in the stage would find them instead of its own.
 func (a *analysis) inputs(grp *Group, n *Node, in CrossInput) {
 	for _, d := range n.Deps {
 		switch {
+		case d.Node != nil && in.Vouched[d.Node.Index] == VouchNative:
+		case d.Node != nil && in.Vouched[d.Node.Index] == VouchFork:
+			a.add(n, d.Line, &Problem{Code: "foreign-input",
+				Reason: fmt.Sprintf("takes files from %s, which makes them for the target platform", d.Node.Title())})
 		case d.Node != nil && slices.Contains(grp.Stages, d.Node.Index):
 		case d.Node != nil:
 			if d.Node.Platform != in.Build || d.Node.Root().Image == "scratch" && len(d.Node.Runs) > 0 {

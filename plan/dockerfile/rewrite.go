@@ -3,6 +3,8 @@ package dockerfile
 import (
 	"slices"
 	"strings"
+
+	"github.com/xbuild/xbuild/schema"
 )
 
 // Rewrite is an edited Dockerfile.
@@ -15,6 +17,8 @@ type Rewrite struct {
 	Caches map[int]string
 	// Lines maps each line of Text (index 0 is line 1) to the line of the user's file that it stands for.
 	Lines []int
+	// Args are build arguments that the text needs, by platform.
+	Args map[schema.Platform]map[string]string
 }
 
 // Cross pins the groups to the build platform and hands the compiler its target. Every group must be sound. Lines are
@@ -23,12 +27,13 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 	pin := map[int]bool{}
 	before := map[int][]string{}
 	mounts, caches := map[int]string{}, map[int]string{}
+	given := f.give(in)
 	for _, grp := range groups {
 		pin[f.Stages[grp.Root].Line] = true
 		for _, g := range in.Graphs {
 			if g.Reached[grp.Root] {
 				a := analyse(&grp, g, in)
-				grp.insert(g, a, before, goArgs(in.Graphs))
+				grp.insert(g, a, before, goArgs(in.Graphs), given)
 				if scope != "" {
 					grp.addCaches(g, a, scope, mounts, caches)
 				}
@@ -37,33 +42,32 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 	}
 	rw := edit(string(f.Text), pin, before, nil)
 	rw.Built = edit(string(f.Text), pin, before, mounts).Text
-	rw.Caches = caches
+	rw.Caches, rw.Args = caches, given.args
 	return rw
 }
 
 // insert adds the argument lines of each stage of the group that compiles, before its first step that needs them.
-func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args string) {
+func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args string, given *given) {
 	for _, i := range grp.Stages {
-		r := a.sensitive[i]
+		r := a.first(g.Nodes[i], given)
 		if r == nil || before[r.Line] != nil {
 			continue
 		}
 		inherited := false
 		for n := g.Nodes[i].Base; n != nil; n = n.Base {
-			inherited = inherited || a.sensitive[n.Index] != nil
+			own := a.vouched[i] == VouchFork && a.vouched[n.Index] != VouchFork // a recipe gives less
+			inherited = inherited || a.first(n, given) != nil && !own
 		}
 		if inherited { // ARGs reach the stages that are FROM this one
 			continue
 		}
-		var lines []string
-		var declare []string
-		for _, k := range []string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"} {
-			if _, ok := r.Env.Get(k); !ok && strings.Contains(args, k) {
-				declare = append(declare, k)
-			}
+		if a.vouched[i] == VouchFork {
+			before[r.Line] = given.lines(g.Nodes[i], r, a, args)
+			continue
 		}
-		if len(declare) > 0 {
-			lines = append(lines, "ARG "+strings.Join(declare, " "))
+		var lines []string
+		if line := r.declare(func(k string) bool { return strings.Contains(args, k) }); line != "" {
+			lines = append(lines, line)
 		}
 		last := "ARG " + args
 		if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
@@ -71,6 +75,20 @@ func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args str
 		}
 		before[r.Line] = append(lines, last)
 	}
+}
+
+// declare is the line that declares those target arguments which are needed and not there yet, "" if there are none.
+func (r *Run) declare(needed func(string) bool) string {
+	var names []string
+	for _, k := range []string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"} {
+		if _, ok := r.Env.Get(k); !ok && needed(k) {
+			names = append(names, k)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "ARG " + strings.Join(names, " ")
 }
 
 // goArgs are the variables that tell Go its target.
