@@ -222,7 +222,7 @@ func (r *run) check(it *localItem) error {
 	for _, id := range it.build.Stages {
 		if st := r.plan.Stage(id); st != nil && st.Evidence != nil {
 			rewritten = true
-			if *st.Evidence == plan.Vouched {
+			if *st.Evidence == plan.Vouched && st.Kind == plan.Cross {
 				vouched = st.Stage
 			}
 		}
