@@ -20,6 +20,8 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 		(*planner).resolveStages,   // one instance for equal work
 		(*planner).judgeKinds,      // how each instance runs, and why
 		(*planner).place,           // on which node; refuses what cannot run
+		(*planner).dropOptional,    // unless only optional platforms need it
+		(*planner).recordFacts,     // what the plan stands on
 		(*planner).checkCollisions, // two writers of one place
 		(*planner).count,
 	} {
@@ -79,6 +81,8 @@ type planner struct {
 	files  map[string]*parsed
 	diags  diag.List
 	stop   bool
+	// blocked are the reasons why optional builds cannot be made.
+	blocked map[*build]diag.Diagnostic
 	// instances by id, with what judgeKinds needs.
 	instances map[string]*instance
 }
@@ -135,7 +139,7 @@ type instance struct {
 }
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
-	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, instances: map[string]*instance{}}
+	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
 	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Diagnostics: diag.List{},
 		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
 	if len(facts.Nodes) > 0 {

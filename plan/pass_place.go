@@ -12,7 +12,6 @@ import (
 // place puts every running stage on the nodes of the builds that need it, and refuses what cannot run there: a platform without an emulator, a
 // base image without the platform.
 func (p *planner) place() {
-	p.recordFacts()
 	for i := range p.plan.Stages {
 		s := &p.plan.Stages[i]
 		in := p.instances[s.ID]
@@ -28,13 +27,14 @@ func (p *planner) place() {
 			continue
 		}
 		p.checkLabel(s, in)
-		lacks := p.checkBase(s, in)
+		lacks := p.checkImages(s, in)
 		if s.Kind == Emulated && !lacks && !p.checkNative(s, in) {
 			p.checkEmulator(s, in)
 		}
 	}
 }
 
+// recordFacts keeps what the plan used of the facts.
 func (p *planner) recordFacts() {
 	f := &p.plan.Facts
 	for i := range p.nodes {
@@ -60,28 +60,39 @@ func (p *planner) recordFacts() {
 	}
 }
 
-// checkBase reports a base image that cannot be had for the platform of the stage; true if so.
-func (p *planner) checkBase(s *Stage, in *instance) bool {
-	ref := in.node.Image
+// checkImages reports images that cannot be had for the platform that a stage needs them for; true if so. A base is needed
+// for the platform of the stage, an image that only files are taken from for the target.
+func (p *planner) checkImages(s *Stage, in *instance) bool {
+	bad := p.checkImage(s, in, in.node.Image, in.node.Platform, s.Line, "base")
+	for _, d := range in.node.Deps {
+		if d.Image != "" && p.checkImage(s, in, d.Image, in.build.platform, in.build.userLine(d.Line), "copied") {
+			bad = true
+		}
+	}
+	return bad
+}
+
+func (p *planner) checkImage(s *Stage, in *instance, ref string, q schema.Platform, line int, use string) bool {
 	img, known := p.facts.Images[ref]
 	if ref == "" || ref == "scratch" || !known {
 		return false
 	}
-	at := diag.LineRange(in.build.file.Path, s.Line)
-	d := diag.Diagnostic{Severity: diag.Error, Subject: at, Related: p.askedBy(s)}
+	what := map[string]string{"base": "base image", "copied": "image that files are copied from"}[use]
+	d := diag.Diagnostic{Severity: diag.Error, Subject: diag.LineRange(in.build.file.Path, line), Related: p.askedBy(s)}
 	switch {
 	case img.Err != "":
-		d.Code, d.Summary, d.Detail = "base-unresolved", "The base image cannot be resolved", fmt.Sprintf("%s: %s.", ref, strings.TrimSuffix(img.Err, "."))
+		d.Code, d.Summary = use+"-unresolved", "The "+what+" cannot be resolved"
+		d.Detail = fmt.Sprintf("%s: %s.", ref, strings.TrimSuffix(img.Err, "."))
 		d.Advice = "check the name and tag, and that BuildKit can reach the registry"
-	case len(img.Platforms) > 0 && !imageServes(img.Platforms, in.node.Platform):
-		d.Code, d.Summary = "base-lacks-platform", "The base image does not exist for the platform"
-		d.Detail = fmt.Sprintf("%s is needed for %s, but exists for %s.", ref, in.node.Platform, strings.Join(img.Platforms, ", "))
-		d.Advice = "remove the platform from the target, or choose another base"
+	case len(img.Platforms) > 0 && !imageServes(img.Platforms, q):
+		d.Code, d.Summary = use+"-lacks-platform", "The "+what+" does not exist for the platform"
+		d.Detail = fmt.Sprintf("%s is needed for %s, but exists for %s.", ref, q, strings.Join(img.Platforms, ", "))
+		d.Advice = "remove the platform from the target, or choose another image"
 		d.Related = append(triedNotes(s, ""), d.Related...)
 	default:
 		return false
 	}
-	p.diags = append(p.diags, d)
+	p.refuseStage(in, d)
 	return true
 }
 
@@ -134,7 +145,7 @@ func (p *planner) checkNative(s *Stage, in *instance) bool {
 		if !slices.Contains(modes, schema.Native) || slices.Contains(modes, schema.Emulate) || slices.Contains(modes, schema.AsWritten) {
 			continue
 		}
-		p.diags = append(p.diags, diag.Diagnostic{Severity: diag.Error, Code: "no-native-node", Summary: "No node executes the platform",
+		p.refuseStage(in, diag.Diagnostic{Severity: diag.Error, Code: "no-native-node", Summary: "No node executes the platform",
 			Subject: diag.LineRange(in.build.file.Path, in.build.userLine(in.node.Runs[0].Line)),
 			Detail:  fmt.Sprintf("Stage %s has a RUN on %s; %s.", s.Stage, in.platform, p.noNative(in.platform)),
 			Advice:  fmt.Sprintf("build where a machine that is %s takes part, or choose a strategy that can do without one, like auto", in.platform),
@@ -159,5 +170,5 @@ func (p *planner) checkEmulator(s *Stage, in *instance) {
 		d.Detail = fmt.Sprintf("Stage %s has a RUN on %s, and nothing emulates %s.", s.Stage, in.platform, in.platform.OS)
 		d.Advice = "only stages without RUN, or stages that cross-compile, can be built for " + in.platform.OS
 	}
-	p.diags = append(p.diags, d)
+	p.refuseStage(in, d)
 }
