@@ -107,3 +107,41 @@ func TestVouchedWrongly(t *testing.T) {
 		t.Error("something was written")
 	}
 }
+
+// TestOptional: a platform that fails, and one that the base lacks, are missing in folder and index; exit code and report say so.
+func TestOptional(t *testing.T) {
+	tag := bed(t).Registry + "/optional:e2e"
+	dir := project(t, map[string]string{
+		"Dockerfile": "FROM alpine:3.22\nRUN case $(uname -m) in aarch64) exit 3;; esac; uname -m >/machine\n",
+		"xbuild.hcl": `target "default" {
+  platforms = ["linux/amd64", "linux/arm64", "linux/s390x"]
+  optional  = platform.arch != "amd64"
+  tags      = ["` + tag + `"]
+  output    = ["out", "type=registry"]
+}
+`})
+	w := external(t, dir)
+	r := w.code(t, 5, "run", "--progress", "plain")
+	for _, want := range []string{"warning: RUN case $(uname -m)", "Target default is not built for linux/s390x: alpine:3.22 is needed for linux/s390x",
+		"xbuild: default is without the optional linux/s390x (cannot be built here), linux/arm64 (failed)"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("stderr lacks %q:\n%s", want, r.stderr)
+		}
+	}
+	files := snapshot(t, filepath.Join(dir, "out"))
+	for name := range files {
+		if !strings.HasPrefix(name, "linux_amd64/") {
+			t.Errorf("out has %s", name)
+		}
+	}
+	if _, ok := files["linux_amd64/machine"]; !ok {
+		t.Error("out lacks linux_amd64/machine")
+	}
+	m, err := pulled(t, tag, nil).IndexManifest()
+	if err != nil || len(m.Manifests) != 1 || m.Manifests[0].Platform.String() != "linux/amd64" {
+		t.Errorf("the index has %v (%v), want linux/amd64 only", m, err)
+	}
+	if got := w.plan(t); len(got.Stages) != 2 {
+		t.Errorf("the plan has %d stages, want one for each platform that the base has", len(got.Stages))
+	}
+}
