@@ -85,6 +85,9 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 			for _, s := range strings.Split(v, ",") {
 				tg.Platforms = append(tg.Platforms, schema.MustPlatform(s))
 			}
+		case "cache": // TYPE:PLACE
+			typ, place, _ := strings.Cut(v, ":")
+			b.CacheTo = append(b.CacheTo, schema.Cache{Type: typ, Attrs: map[string]string{"ref": place, "dest": place, "scope": place, "name": place}})
 		case "strategy":
 			b.Strategy = schema.Strategy(v)
 		case "optional": // platforms

@@ -23,6 +23,7 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 		(*planner).dropOptional,    // unless only optional platforms need it
 		(*planner).recordFacts,     // what the plan stands on
 		(*planner).checkCollisions, // two writers of one place
+		(*planner).checkCaches,     // or of one cache
 		(*planner).count,
 	} {
 		pass(p)

@@ -27,7 +27,7 @@ func (p *planner) place() {
 			continue
 		}
 		p.checkLabel(s, in)
-		lacks := p.checkImages(s, in)
+		lacks := p.checkSources(s, in)
 		if s.Kind == Emulated && !lacks && !p.checkNative(s, in) {
 			p.checkEmulator(s, in)
 		}
@@ -60,19 +60,19 @@ func (p *planner) recordFacts() {
 	}
 }
 
-// checkImages reports images that cannot be had for the platform that a stage needs them for; true if so. A base is needed
+// checkSources reports images that cannot be had for the platform that a stage needs them for; true if so. A base is needed
 // for the platform of the stage, an image that only files are taken from for the target.
-func (p *planner) checkImages(s *Stage, in *instance) bool {
-	bad := p.checkImage(s, in, in.node.Image, in.node.Platform, s.Line, "base")
+func (p *planner) checkSources(s *Stage, in *instance) bool {
+	bad := p.checkSource(s, in, in.node.Image, in.node.Platform, s.Line, "base")
 	for _, d := range in.node.Deps {
-		if d.Image != "" && p.checkImage(s, in, d.Image, in.build.platform, in.build.userLine(d.Line), "copied") {
+		if d.Image != "" && p.checkSource(s, in, d.Image, in.build.platform, in.build.userLine(d.Line), "copied") {
 			bad = true
 		}
 	}
 	return bad
 }
 
-func (p *planner) checkImage(s *Stage, in *instance, ref string, q schema.Platform, line int, use string) bool {
+func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platform, line int, use string) bool {
 	img, known := p.facts.Images[ref]
 	if ref == "" || ref == "scratch" || !known {
 		return false
