@@ -42,6 +42,8 @@ func (l *loader) declare() {
 			l.groups = append(l.groups, b)
 		case "target":
 			l.declareTarget(b)
+		case "strategy":
+			l.declareStrategy(b)
 		}
 	}
 	for _, g := range l.globals {

@@ -249,6 +249,8 @@ type loader struct {
 	functions map[string]function.Function
 
 	overrides map[*target][]override // from --set, in order
+
+	strategies strategies
 }
 
 func newLoader(files []*File, env Env) *loader {
@@ -285,5 +287,6 @@ func (l *loader) config() *schema.Config {
 		}
 	}
 	cfg.Groups = l.finishGroups()
+	cfg.Strategies = l.finishStrategies()
 	return cfg
 }

@@ -28,7 +28,8 @@ type Target struct {
 	Name      string          `json:"name"`
 	Platforms []string        `json:"platforms"`
 	Strategy  schema.Strategy `json:"strategy"`
-	Optional  []string        `json:"optional"`
+	Optional  []string        `json:"optional"` // platforms that the target is finished without if they fail
+	Missing   []Missing       `json:"missing"`  // optional platforms that cannot be built
 	Tags      []string        `json:"tags"`
 	Outputs   []Output        `json:"outputs"`
 
@@ -39,6 +40,13 @@ type Target struct {
 	Declared int `json:"-"`
 	// Range is the header of the target in the build file.
 	Range diag.Range `json:"-"`
+}
+
+// Missing is an optional platform that the plan leaves out.
+type Missing struct {
+	Platform string `json:"platform"`
+	Code     string `json:"code"`
+	Reason   string `json:"reason"`
 }
 
 // Output is one place for results.

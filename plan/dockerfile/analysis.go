@@ -28,6 +28,7 @@ type analysis struct {
 	// installs is the first RUN of each stage that calls go install, with the folder that it writes to.
 	installs map[int]install
 	files    map[int]*files
+	vouched  map[int]Vouch
 }
 
 type install struct {
@@ -36,8 +37,8 @@ type install struct {
 }
 
 func analyse(grp *Group, g *Graph, in CrossInput) *analysis {
-	a := &analysis{grp: grp, g: g, in: in, given: given(in.Graphs, g), stageCompiles: map[int]bool{}, sensitive: map[int]*Run{},
-		checks: map[int]bool{}, compile: map[int][]*Run{}, installs: map[int]install{}, files: map[int]*files{}}
+	a := &analysis{grp: grp, g: g, in: in, given: goGiven(in.Graphs, g), stageCompiles: map[int]bool{}, sensitive: map[int]*Run{},
+		checks: map[int]bool{}, compile: map[int][]*Run{}, installs: map[int]install{}, files: map[int]*files{}, vouched: in.Vouched}
 	for _, i := range grp.Stages {
 		if g.Reached[i] {
 			a.stage(g.Nodes[i])
@@ -71,6 +72,9 @@ func (a *analysis) stage(n *Node) {
 	for _, c := range copies {
 		a.copied(n, c, fs)
 	}
+	if a.vouched[n.Index] == VouchNative {
+		fs.products = nil // what it built is for the machine that runs it
+	}
 	for _, m := range n.mentions {
 		if a.active(n, m.line) {
 			a.add(n, m.line, &Problem{Code: "target-name-used", Reason: fmt.Sprintf("uses %s, which is empty here but not once the stage is pinned", m.name)})
@@ -101,6 +105,8 @@ func (a *analysis) copied(n *Node, c Copy, fs *files) {
 	switch {
 	case c.Remote:
 		a.add(n, c.Line, &Problem{Code: "download", Reason: "ADD downloads files that may be made for one architecture"})
+	case c.From != nil && a.vouched[c.From.Index] != "":
+		a.input(n, c.From, "", c.Dest, c.Line)
 	case c.From != nil && slices.Contains(a.grp.Stages, c.From.Index):
 		for _, s := range c.Sources {
 			code, _ := a.files[c.From.Index].take(s)
@@ -114,10 +120,11 @@ func (a *analysis) copied(n *Node, c Copy, fs *files) {
 
 // input judges what a stage gets from outside the group.
 func (a *analysis) input(n, from *Node, image, dest string, line int) {
-	if !commandPlace(n, dest) {
-		return
-	}
+	fork := from != nil && a.vouched[from.Index] == VouchFork
 	switch {
+	case fork:
+		a.add(n, line, &Problem{Code: "foreign-input", Reason: fmt.Sprintf("takes files from %s, which makes them for the target platform", from.Title())})
+	case !commandPlace(n, dest) || from != nil && a.vouched[from.Index] == VouchNative:
 	case from != nil:
 		if from.Platform != a.in.Build || from.Root().Image == "scratch" && len(from.Runs) > 0 {
 			a.add(n, line, &Problem{Code: "foreign-input",
@@ -217,7 +224,7 @@ func (a *analysis) mounts(n *Node, r *Run, fs *files) {
 		case m.Dep == nil:
 			fs.write(at, false, false)
 		default:
-			inside := m.Dep.Node != nil && slices.Contains(a.grp.Stages, m.Dep.Node.Index)
+			inside := m.Dep.Node != nil && slices.Contains(a.grp.Stages, m.Dep.Node.Index) && a.vouched[m.Dep.Node.Index] == ""
 			if !inside {
 				a.input(n, m.Dep.Node, m.Dep.Image+m.Dep.Context, at, r.Line)
 			}

@@ -89,8 +89,8 @@ func goFolder(c call) (workdir string, args []word, ok bool) {
 // goTargetNames are the variables by which Go is told its target.
 var goTargetNames = []string{"GOOS", "GOARCH", "GOARM", "GOAMD64", "CGO_ENABLED"}
 
-// given are the values that pinning adds for one target, by name.
-func given(graphs []*Graph, g *Graph) map[string]string {
+// goGiven are the values that pinning adds for one target, by name.
+func goGiven(graphs []*Graph, g *Graph) map[string]string {
 	m := map[string]string{"GOOS": g.Target.OS, "GOARCH": g.Target.Arch}
 	switch args := goArgs(graphs); {
 	case strings.Contains(args, "GOARM="):
