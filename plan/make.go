@@ -24,6 +24,7 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 		(*planner).recordFacts,     // what the plan stands on
 		(*planner).checkCollisions, // two writers of one place
 		(*planner).checkCaches,     // or of one cache
+		(*planner).suggest,         // what a strategy block could do
 		(*planner).count,
 	} {
 		pass(p)
@@ -110,7 +111,9 @@ type build struct {
 	// crossed, vouched and tried tell for each stage of the file what was decided.
 	crossed map[int]bool
 	vouched map[int]dockerfile.Vouch
-	tried   map[int][]Attempt
+	// advice is what could be vouched for.
+	advice []dockerfile.Advice
+	tried  map[int][]Attempt
 	// args are what the final file needs beside the values of the build file, by platform.
 	args  map[schema.Platform]map[string]string
 	graph *dockerfile.Graph
@@ -141,7 +144,7 @@ type instance struct {
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
-	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Diagnostics: diag.List{},
+	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Suggestions: []Suggestion{}, Diagnostics: diag.List{},
 		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
 	if len(facts.Nodes) > 0 {
 		p.nodes = facts.Nodes

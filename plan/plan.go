@@ -15,6 +15,8 @@ type Plan struct {
 	Dockerfiles []Dockerfile `json:"dockerfiles"` // in the order of first use
 	Facts       FactsUsed    `json:"facts"`
 	Stages      []Stage      `json:"stages"` // needs before users
+	// Suggestions are strategy blocks that would spare stages the emulation, if what they vouch for is true.
+	Suggestions []Suggestion `json:"suggestions"`
 	Counts      Counts       `json:"counts"`
 	Diagnostics diag.List    `json:"diagnostics"`
 
@@ -191,6 +193,24 @@ type Input struct {
 type Fork struct {
 	Line int    `json:"line"`
 	By   string `json:"by"`
+}
+
+// Suggestion is a strategy block for the stages of a Dockerfile that are of a known kind, but of which nothing can be proven.
+type Suggestion struct {
+	Dockerfile string           `json:"dockerfile"` // id
+	Targets    []string         `json:"targets"`    // that would use it
+	Stages     []SuggestedStage `json:"stages"`
+	Name       string           `json:"name"`  // of the block
+	Block      string           `json:"block"` // for xbuild.hcl
+}
+
+// SuggestedStage is what one stage is, and what the block would vouch for.
+type SuggestedStage struct {
+	Stage  string `json:"stage"`
+	Line   int    `json:"line"`
+	Recipe string `json:"recipe"` // "Rust"
+	Vouch  string `json:"vouch"`  // native or fork
+	If     string `json:"if"`     // when it is true
 }
 
 // Counts sums the stages up by kind.

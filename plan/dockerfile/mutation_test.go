@@ -70,7 +70,7 @@ var mutations = []struct{ name, file, old, new string }{
 	{"fixed platforms are fine", "cross.go", `if root.Stage.Platform != "" && root != g.Result.Root() {`, `if false {`},
 	{"another build platform is fine", "cross.go", `if g.BuildPlatform != in.Build.String() {`, `if false {`},
 	{"final stages may compile", "cross.go", `if a.stageCompiles[n.Index] {`, `if false {`},
-	{"bases may be shipped", "cross.go", `if len(shipped) > 0 && a.compiles {`, `if false && a.compiles {`},
+	{"bases may be shipped", "cross.go", `if len(shipped) > 0 && (a.compiles || grp.vouched(in)) {`, `if false {`},
 	{"consumers may take anything", "cross.go", `problems = a.users(grp, g)`, `problems = nil`},
 	{"products may be reused", "cross.go", `if inside {`, "if inside {\n\t\t\t\t\tcontinue\n\t\t\t\t}\n\t\t\t\tif false {"},
 	{"siblings hand on nothing of the machine", "analysis.go", `foreign = foreign || code != ""`, `_ = code`},
