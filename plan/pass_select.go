@@ -146,7 +146,7 @@ func (p *planner) addBuild(t *schema.Target, q schema.Platform, requested bool, 
 			"%s.", strings.Join(append(via, t.Name), " -> "))
 		return use
 	}
-	b := &build{target: t, platform: q, values: t.On(q), requested: requested, links: map[string]Use{}, crossed: map[int]bool{}, tried: map[int][]Attempt{}}
+	b := &build{target: t, platform: q, values: t.On(q), requested: requested, links: map[string]Use{}, crossed: map[int]bool{}, tried: map[int][]Attempt{}, on: p.hub()}
 	for _, name := range sortedKeys(b.values.Contexts) {
 		link, ok := strings.CutPrefix(b.values.Contexts[name], "target:")
 		if !ok {
@@ -181,7 +181,7 @@ func linkPlatform(t *schema.Target, q schema.Platform) (schema.Platform, bool) {
 
 // addTarget adds the public entry of a target that has builds.
 func (p *planner) addTarget(t *schema.Target) {
-	e := Target{Name: t.Name, Platforms: []string{}, Optional: []string{}, Tags: []string{}, Outputs: []Output{},
+	e := Target{Name: t.Name, Platforms: []string{}, Optional: []string{}, Missing: p.missing(t), Tags: []string{}, Outputs: []Output{},
 		Strategy: p.strategy(&t.Base), Declared: len(t.Platforms), Range: t.Range}
 	for _, b := range p.builds {
 		if b.target != t {
@@ -190,6 +190,9 @@ func (p *planner) addTarget(t *schema.Target) {
 		e.Platforms = append(e.Platforms, b.platform.String())
 		e.Requested = e.Requested || b.requested
 		e.Strategy = p.strategy(b.values)
+		if b.values.Optional {
+			e.Optional = append(e.Optional, b.platform.String())
+		}
 		for _, tag := range b.values.Tags {
 			if !slices.Contains(e.Tags, tag) {
 				e.Tags = append(e.Tags, tag)
@@ -205,7 +208,7 @@ func (p *planner) addTarget(t *schema.Target) {
 			}
 		}
 	}
-	if len(e.Platforms) > 0 {
+	if len(e.Platforms)+len(e.Missing) > 0 {
 		p.plan.Targets = append(p.plan.Targets, e)
 	}
 }
@@ -218,11 +221,4 @@ func sameOutputs(t *schema.Target) bool {
 		}
 	}
 	return true
-}
-
-func (p *planner) strategy(v *schema.Build) schema.Strategy {
-	if p.req.Strategy != "" {
-		return p.req.Strategy
-	}
-	return v.Strategy
 }

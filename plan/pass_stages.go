@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
+	"github.com/xbuild/xbuild/schema"
 )
 
 // resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.
@@ -16,8 +17,9 @@ func (p *planner) resolveStages() {
 			ByIndex: map[int]string{}, Links: b.links}
 		if b.file == nil {
 			p.opaqueStage(b, &pb)
-		} else if b.graph = p.resolve(b, b.final, b.platform); b.graph != nil {
+		} else if b.graph = p.route(b, p.resolve(b, b.final, b.platform)); b.graph != nil {
 			p.graphStages(b, &pb)
+			pb.Values = b.valuesWithArgs()
 		}
 		p.plan.Builds = append(p.plan.Builds, pb)
 	}
@@ -25,6 +27,43 @@ func (p *planner) resolveStages() {
 	for _, id := range p.order() {
 		p.plan.Stages = append(p.plan.Stages, *p.instances[id].stage)
 	}
+}
+
+// route sends a build to the node that executes what the hub does not, where there is one and the strategy wants it. The
+// graph is that of the build as it is now; nil stays nil.
+func (p *planner) route(b *build, g *dockerfile.Graph) *dockerfile.Graph {
+	if g == nil || len(p.nodes) == 1 {
+		return g
+	}
+	foreign := p.foreignRuns(g, b.on)
+	for _, m := range p.modes(b.values) {
+		switch {
+		case len(foreign) == 0 || m == schema.Emulate && p.serves(m, foreign):
+			return g
+		case m == schema.Native || m == schema.AsWritten:
+			n := p.executor(foreign)
+			if n == nil {
+				continue
+			}
+			b.on = n
+			moved := p.resolve(b, b.final, b.platform)
+			if moved == nil || len(p.foreignRuns(moved, n)) == 0 {
+				return moved
+			}
+			b.on = p.hub() // what the file pins to another platform would be foreign there
+		}
+	}
+	return g
+}
+
+// valuesWithArgs are the values of the build file with what the rewritten Dockerfile needs beside them.
+func (b *build) valuesWithArgs() *schema.Build {
+	if len(b.args[b.platform]) == 0 {
+		return b.values
+	}
+	v := *b.values
+	v.Args = b.withArgs(v.Args, b.platform)
+	return &v
 }
 
 // order is every instance id in the order of first use; builds come after the builds they link to, and stages after the
@@ -45,7 +84,7 @@ func (p *planner) order() []string {
 
 func (p *planner) opaqueStage(b *build, pb *Build) {
 	id := dockerfile.Key("opaque", b.target.Name, b.platform.String())
-	p.instances[id] = &instance{build: b, platform: b.platform, stage: &Stage{ID: id, Dockerfile: b.id, Stage: b.values.Stage,
+	p.instances[id] = &instance{build: b, builds: []*build{b}, platform: b.platform, stage: &Stage{ID: id, Dockerfile: b.id, Stage: b.values.Stage,
 		Line: 1, EndLine: 1 << 30, For: []Use{{b.target.Name, b.platform.String()}}, Tried: []Attempt{}, Placements: []Placement{}, Needs: []Need{}, Caches: []string{},
 		Inputs: []Input{{Kind: "context", Ref: b.values.Context}}}}
 	pb.Stages, pb.ByIndex[0], pb.Result = []string{id}, id, id
@@ -59,7 +98,7 @@ func (p *planner) graphStages(b *build, pb *Build) {
 		}
 		in := p.instances[n.ID]
 		if in == nil {
-			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], depends: true}
+			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], vouched: b.vouched[i], depends: true}
 			if n.ScratchPlatform != nil {
 				in.platform = *n.ScratchPlatform
 			}
@@ -74,6 +113,7 @@ func (p *planner) graphStages(b *build, pb *Build) {
 			}
 			p.instances[n.ID] = in
 		}
+		in.builds = append(in.builds, b)
 		use := Use{b.target.Name, b.platform.String()}
 		if !slices.Contains(in.stage.For, use) {
 			in.stage.For = append(in.stage.For, use)

@@ -37,6 +37,8 @@ type build struct {
 	ready  chan struct{} // closed when the fields below are set
 	result converted
 	err    error
+	needed bool // the run fails if it fails
+	lost   bool // it failed, and the run does without it
 	// def is result.state as it is solved; set after every build is ready.
 	def *llb.Definition
 }

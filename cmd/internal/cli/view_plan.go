@@ -49,6 +49,7 @@ func planText(p *plan.Plan, color bool) string {
 			fmt.Fprintf(&b, "%s is adapted for this run; --diff shows how\n", d.Path)
 		}
 	}
+	b.WriteString(suggestText(p, color))
 	return b.String()
 }
 
@@ -138,6 +139,9 @@ func writeRow(b *strings.Builder, r row, width int, color bool) {
 		}
 	}
 	for _, a := range r.tried {
+		if a.Code == "no-native-node" && r.kind == plan.Emulated {
+			continue // goes without saying; the plan as data has it
+		}
 		for _, line := range wrap(fmt.Sprintf("not %s: %s (%s)", a.Strategy, a.Reason, a.At), 80-len(indent)-width-2) {
 			fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
 		}
