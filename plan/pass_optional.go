@@ -55,7 +55,7 @@ func (p *planner) dropOptional() {
 		if !out || !b.requested {
 			continue
 		}
-		related := slices.Concat([]diag.Related{{Range: *b.target.At("optional"), Message: "target " + b.target.Name + " is optional there"}}, d.Related)
+		related := []diag.Related{{Range: *b.target.At("optional"), Message: "target " + b.target.Name + " is optional there"}}
 		p.diags = append(p.diags, diag.Diagnostic{Severity: diag.Note, Code: "optional-dropped", Summary: "An optional platform is left out", Subject: d.Subject,
 			Detail: fmt.Sprintf("Target %s is not built for %s: %s", b.target.Name, b.platform, d.Detail), Advice: d.Advice, Related: related})
 	}

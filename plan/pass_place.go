@@ -88,7 +88,7 @@ func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platf
 		d.Code, d.Summary = use+"-lacks-platform", "The "+what+" does not exist for the platform"
 		d.Detail = fmt.Sprintf("%s is needed for %s, but exists for %s.", ref, q, strings.Join(img.Platforms, ", "))
 		d.Advice = "remove the platform from the target, or choose another image"
-		d.Related = append(triedNotes(s, ""), d.Related...)
+		d.Related = append(triedNotes(s, "no-native-node"), d.Related...)
 	default:
 		return false
 	}
