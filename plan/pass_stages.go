@@ -21,6 +21,7 @@ func (p *planner) resolveStages() {
 			p.graphStages(b, &pb)
 			pb.Values = b.valuesWithArgs()
 		}
+		b.result = pb.Result
 		p.plan.Builds = append(p.plan.Builds, pb)
 	}
 	p.stop = p.stop || p.diags.HasErrors()
@@ -113,10 +114,9 @@ func (p *planner) graphStages(b *build, pb *Build) {
 			}
 			p.instances[n.ID] = in
 		}
-		in.builds = append(in.builds, b)
-		use := Use{b.target.Name, b.platform.String()}
-		if !slices.Contains(in.stage.For, use) {
-			in.stage.For = append(in.stage.For, use)
+		if n := len(in.builds); n == 0 || in.builds[n-1] != b { // builds come one after the other
+			in.builds = append(in.builds, b)
+			in.stage.For = append(in.stage.For, b.use())
 		}
 		pb.Stages = append(pb.Stages, n.ID)
 		pb.ByIndex[i] = n.ID
@@ -205,10 +205,8 @@ func (p *planner) newStage(b *build, n *dockerfile.Node) *Stage {
 // contextNeed records a named context: an edge to a linked target's result, or an input.
 func (p *planner) contextNeed(b *build, s *Stage, name string, line int, add func(Input)) {
 	if link, ok := b.links[name]; ok {
-		for _, pb := range p.plan.Builds {
-			if pb.Target == link.Target && pb.Platform.String() == link.Platform && pb.Result != "" {
-				s.Needs = append(s.Needs, Need{ID: pb.Result, Via: "context", Line: line})
-			}
+		if id := p.byUse[link].result; id != "" {
+			s.Needs = append(s.Needs, Need{ID: id, Via: "context", Line: line})
 		}
 		return
 	}
