@@ -24,15 +24,14 @@ func paint(on bool, code, s string) string {
 // planText renders a plan for people, at most 80 columns wide where names allow it.
 func planText(p *plan.Plan, color bool) string {
 	var b strings.Builder
+	users, stages := usersOf(p), map[string][]*plan.Stage{}
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		stages[s.Dockerfile] = append(stages[s.Dockerfile], s)
+	}
 	for _, d := range p.Dockerfiles {
-		var names []string
-		for _, t := range p.Targets {
-			if usesDockerfile(p, t.Name, d.ID) {
-				names = append(names, fmt.Sprintf("%s (%s)", t.Name, t.Strategy))
-			}
-		}
-		fmt.Fprintf(&b, "%s for %s\n", d.Path, strings.Join(names, ", "))
-		rows := stageRows(p, d.ID)
+		fmt.Fprintf(&b, "%s for %s\n", d.Path, strings.Join(users[d.ID], ", "))
+		rows := stageRows(stages[d.ID])
 		width := 0
 		for _, r := range rows {
 			width = max(width, len(r.stage))
@@ -53,8 +52,21 @@ func planText(p *plan.Plan, color bool) string {
 	return b.String()
 }
 
-func usesDockerfile(p *plan.Plan, target, id string) bool {
-	return slices.ContainsFunc(p.Builds, func(b plan.Build) bool { return b.Target == target && b.Dockerfile == id })
+// usersOf names the targets of each Dockerfile, with their strategies, in plan order.
+func usersOf(p *plan.Plan) map[string][]string {
+	files := map[string][]string{} // by target
+	for _, b := range p.Builds {
+		if !slices.Contains(files[b.Target], b.Dockerfile) {
+			files[b.Target] = append(files[b.Target], b.Dockerfile)
+		}
+	}
+	out := map[string][]string{}
+	for _, t := range p.Targets {
+		for _, d := range files[t.Name] {
+			out[d] = append(out[d], fmt.Sprintf("%s (%s)", t.Name, t.Strategy))
+		}
+	}
+	return out
 }
 
 // row is the instances of one stage that have the same kind and reason.
@@ -68,13 +80,10 @@ type row struct {
 }
 
 // stageRows collects the rows of one Dockerfile in stage order.
-func stageRows(p *plan.Plan, id string) []row {
+func stageRows(stages []*plan.Stage) []row {
 	var rows []row
 	var order []int
-	for _, s := range p.Stages {
-		if s.Dockerfile != id {
-			continue
-		}
+	for _, s := range stages {
 		var ps []string
 		for _, u := range s.For {
 			if !slices.Contains(ps, u.Platform) {
