@@ -24,6 +24,7 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 		(*planner).recordFacts,     // what the plan stands on
 		(*planner).checkCollisions, // two writers of one place
 		(*planner).checkCaches,     // or of one cache
+		(*planner).suggest,         // what a strategy block could do
 		(*planner).count,
 	} {
 		pass(p)
@@ -122,6 +123,8 @@ type build struct {
 	tried   map[int][]Attempt
 	// result is the id of the stage whose files the build is; "" until it is known.
 	result string
+	// advice is what could be vouched for.
+	advice []dockerfile.Advice
 	// args are what the final file needs beside the values of the build file, by platform.
 	args  map[schema.Platform]map[string]string
 	graph *dockerfile.Graph
@@ -159,7 +162,7 @@ func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 	for _, g := range cfg.Groups {
 		p.groups[g.Name] = g
 	}
-	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Diagnostics: diag.List{},
+	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Suggestions: []Suggestion{}, Diagnostics: diag.List{},
 		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
 	if len(facts.Nodes) > 0 {
 		p.nodes = facts.Nodes
@@ -266,5 +269,5 @@ func (p *planner) imageConfig(ref string) *dockerfile.ImageConfig {
 	if !ok || img.Err != "" || img.Digest == "" {
 		return nil
 	}
-	return &dockerfile.ImageConfig{Env: img.Env, OnBuild: img.OnBuild}
+	return &dockerfile.ImageConfig{Env: img.Env, OnBuild: img.OnBuild, Workdir: img.Workdir}
 }

@@ -52,7 +52,7 @@ func (p *planner) chooseStrategy() {
 			decided[key] = d
 		}
 		b.final, b.lines, b.crossed, b.vouched, b.tried = d.file, d.lines, d.crossed, d.vouched, d.tried
-		b.built, b.caches, b.args = d.built, d.caches, d.args
+		b.built, b.caches, b.args, b.advice = d.built, d.caches, d.args, d.advice
 	}
 	p.checkPatterns()
 	p.stop = p.stop || p.diags.HasErrors()
@@ -121,6 +121,7 @@ type decision struct {
 	vouched map[int]dockerfile.Vouch
 	tried   map[int][]Attempt
 	args    map[schema.Platform]map[string]string
+	advice  []dockerfile.Advice
 }
 
 func (p *planner) decide(b *build) *decision {
@@ -153,6 +154,9 @@ func (p *planner) decide(b *build) *decision {
 			for _, pr := range g.Problems {
 				d.tried[i] = append(d.tried[i], Attempt{Strategy: schema.Cross, Code: pr.Code, Reason: pr.Reason, At: fmt.Sprintf("%s:%d", b.file.Path, pr.Line)})
 			}
+		}
+		if p.block(b.values) == nil {
+			d.advice = append(d.advice, dockerfile.Advise(in, g)...)
 		}
 		// What is shipped always stays on the target platform; that alone is no reason to refuse.
 		if pr := g.Problems[0]; strict && pr.Code != "final-run" {

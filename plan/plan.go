@@ -15,6 +15,8 @@ type Plan struct {
 	Dockerfiles []Dockerfile `json:"dockerfiles"` // in the order of first use
 	Facts       FactsUsed    `json:"facts"`
 	Stages      []Stage      `json:"stages"` // needs before users
+	// Suggestions are strategy blocks that would spare stages the emulation, if what they vouch for is true.
+	Suggestions []Suggestion `json:"suggestions"`
 	Counts      Counts       `json:"counts"`
 	Diagnostics diag.List    `json:"diagnostics"`
 
@@ -98,9 +100,10 @@ type Image struct {
 	Digest    string   `json:"digest,omitempty"`
 	Platforms []string `json:"platforms,omitempty"`
 
-	// Env and OnBuild come from the image's configuration, for the build platform; nil if unknown.
+	// Env, OnBuild and Workdir come from the image's configuration, for the build platform; nil if unknown.
 	Env     []string `json:"-"`
 	OnBuild []string `json:"-"`
+	Workdir string   `json:"-"`
 	// Err says why nothing else is known.
 	Err string `json:"-"`
 }
@@ -198,6 +201,24 @@ type Fork struct {
 	Steps     int `json:"steps"`
 	Shared    int `json:"shared"`
 	MoveBelow int `json:"move_below"`
+}
+
+// Suggestion is a strategy block for the stages of a Dockerfile that are of a known kind, but of which nothing can be proven.
+type Suggestion struct {
+	Dockerfile string           `json:"dockerfile"` // id
+	Targets    []string         `json:"targets"`    // that would use it
+	Stages     []SuggestedStage `json:"stages"`
+	Name       string           `json:"name"`  // of the block
+	Block      string           `json:"block"` // for xbuild.hcl
+}
+
+// SuggestedStage is what one stage is, and what the block would vouch for.
+type SuggestedStage struct {
+	Stage  string `json:"stage"`
+	Line   int    `json:"line"`
+	Recipe string `json:"recipe"` // "Rust"
+	Vouch  string `json:"vouch"`  // native or fork
+	If     string `json:"if"`     // when it is true
 }
 
 // Counts sums the stages up by kind.

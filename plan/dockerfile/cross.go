@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -180,7 +181,7 @@ func (a *analysis) users(grp *Group, g *Graph) []Problem {
 // everything but what was built for the target.
 func (a *analysis) share(d Dep, source string, user *Node) (code, reason string) {
 	fs := a.files[d.Node.Index]
-	if code, _ := fs.take(source); code != "" && !fs.holdsProduct(source) {
+	if p := path.Clean("/" + source); !fs.holdsProduct(source) && !slices.ContainsFunc(fs.products, func(q product) bool { return q.Dir && within(p, q.Path) }) {
 		return "", ""
 	}
 	return "product-reused", fmt.Sprintf("%s holds what was built for the target and is taken into the build stage %s", source, user.Title())

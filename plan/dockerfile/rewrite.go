@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -49,32 +50,54 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 // insert adds the argument lines of each stage of the group that compiles, before its first step that needs them.
 func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args string, given *given) {
 	for _, i := range grp.Stages {
-		r := a.first(g.Nodes[i], given)
-		if r == nil || before[r.Line] != nil {
-			continue
+		n := g.Nodes[i]
+		if a.checks[i] && !g.used(n) {
+			continue // go vet in a stage that nothing needs tells the same on any machine
 		}
-		inherited := false
-		for n := g.Nodes[i].Base; n != nil; n = n.Base {
-			own := a.vouched[i] == VouchFork && a.vouched[n.Index] != VouchFork // a recipe gives less
-			inherited = inherited || a.first(n, given) != nil && !own
+		if r := a.first(n, given); r != nil && before[r.Line] == nil && !a.isGiven(n, given) {
+			before[r.Line] = a.lines(n, r, args, given)
 		}
-		if inherited { // ARGs reach the stages that are FROM this one
-			continue
+		if in, ok := a.installs[i]; ok && a.vouched[i] == "" {
+			link := fmt.Sprintf("RUN mkdir -p %s && ln -sfn . %s/${GOOS}_${GOARCH}", in.bin, in.bin)
+			if !slices.Contains(before[in.run.Line], link) {
+				before[in.run.Line] = append(before[in.run.Line], link)
+			}
 		}
-		if a.vouched[i] == VouchFork {
-			before[r.Line] = given.lines(g.Nodes[i], r, a, args)
-			continue
-		}
-		var lines []string
-		if line := r.declare(func(k string) bool { return strings.Contains(args, k) }); line != "" {
-			lines = append(lines, line)
-		}
-		last := "ARG " + args
-		if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
-			last += " CGO_ENABLED=0"
-		}
-		before[r.Line] = append(lines, last)
 	}
+}
+
+// isGiven reports whether a base of the stage is given all that the stage needs: arguments reach the stages that are FROM it.
+func (a *analysis) isGiven(n *Node, given *given) bool {
+	for b := n.Base; b != nil; b = b.Base {
+		own := a.vouched[n.Index] == VouchFork && a.vouched[b.Index] != VouchFork // a recipe gives less
+		if a.first(b, given) != nil && !own {
+			return true
+		}
+	}
+	return false
+}
+
+// lines are what tells the compilers of a stage their target.
+func (a *analysis) lines(n *Node, r *Run, args string, given *given) []string {
+	if a.vouched[n.Index] == VouchFork {
+		return given.lines(n, r, a, args)
+	}
+	var lines []string
+	if line := r.declare(func(k string) bool { return strings.Contains(args, k) }); line != "" {
+		lines = append(lines, line)
+	}
+	last := "ARG " + args
+	if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
+		last += " CGO_ENABLED=0"
+	}
+	return append(lines, last)
+}
+
+// used reports whether another stage, or the result, stands on n.
+func (g *Graph) used(n *Node) bool {
+	return g.Result == n || slices.ContainsFunc(g.Nodes, func(o *Node) bool {
+		return o.Base == n || slices.ContainsFunc(o.Deps, func(d Dep) bool { return d.Node == n })
+	})
 }
 
 // declare is the line that declares those target arguments which are needed and not there yet, "" if there are none.

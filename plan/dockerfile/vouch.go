@@ -203,7 +203,7 @@ var installers = strings.Fields("apk apt apt-get yum dnf microdnf zypper pacman"
 
 // neutral reports whether the RUN only installs packages, downloads modules and handles files.
 func (r *Run) neutral(n *Node) bool {
-	s := parseScript(r, n.Shell, n.envKnown)
+	s := parseScript(scriptInput{Run: r, Shell: n.Shell, Known: n.envKnown})
 	if s.Opaque != "" {
 		return false
 	}

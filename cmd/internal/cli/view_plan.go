@@ -49,6 +49,7 @@ func planText(p *plan.Plan, color bool) string {
 			fmt.Fprintf(&b, "%s is adapted for this run; --diff shows how\n", d.Path)
 		}
 	}
+	b.WriteString(suggestText(p, color))
 	return b.String()
 }
 
