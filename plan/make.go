@@ -78,13 +78,22 @@ type planner struct {
 	// assumed says that no node was asked.
 	assumed bool
 
+	// targets and groups are those of the build file by name.
+	targets map[string]*schema.Target
+	groups  map[string]*schema.Group
+
 	plan   *Plan
-	builds []*build
+	builds []*build // links before their users
+	byUse  map[Use]*build
 	files  map[string]*parsed
-	diags  diag.List
-	stop   bool
+	// ids are those of the plan's Dockerfiles by what tells them apart.
+	ids   map[string]string
+	diags diag.List
+	stop  bool
 	// blocked are the reasons why optional builds cannot be made.
 	blocked map[*build]diag.Diagnostic
+	// linkedBy are the builds that link to one; nil until it is needed.
+	linkedBy map[Use][]*build
 	// instances by id, with what judgeKinds needs.
 	instances map[string]*instance
 }
@@ -111,9 +120,11 @@ type build struct {
 	// crossed, vouched and tried tell for each stage of the file what was decided.
 	crossed map[int]bool
 	vouched map[int]dockerfile.Vouch
+	tried   map[int][]Attempt
+	// result is the id of the stage whose files the build is; "" until it is known.
+	result string
 	// advice is what could be vouched for.
 	advice []dockerfile.Advice
-	tried  map[int][]Attempt
 	// args are what the final file needs beside the values of the build file, by platform.
 	args  map[schema.Platform]map[string]string
 	graph *dockerfile.Graph
@@ -143,7 +154,14 @@ type instance struct {
 }
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
-	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
+		files: map[string]*parsed{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+	for _, t := range cfg.Targets {
+		p.targets[t.Name] = t
+	}
+	for _, g := range cfg.Groups {
+		p.groups[g.Name] = g
+	}
 	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Suggestions: []Suggestion{}, Diagnostics: diag.List{},
 		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
 	if len(facts.Nodes) > 0 {

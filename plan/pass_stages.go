@@ -21,6 +21,7 @@ func (p *planner) resolveStages() {
 			p.graphStages(b, &pb)
 			pb.Values = b.valuesWithArgs()
 		}
+		b.result = pb.Result
 		p.plan.Builds = append(p.plan.Builds, pb)
 	}
 	p.stop = p.stop || p.diags.HasErrors()
@@ -109,14 +110,13 @@ func (p *planner) graphStages(b *build, pb *Build) {
 			}
 			in.stage = p.newStage(b, n)
 			if other != nil {
-				in.stage.ForksAt = b.fork(n.Fork(other.Nodes[i]))
+				in.stage.ForksAt = b.fork(n, other.Nodes[i])
 			}
 			p.instances[n.ID] = in
 		}
-		in.builds = append(in.builds, b)
-		use := Use{b.target.Name, b.platform.String()}
-		if !slices.Contains(in.stage.For, use) {
-			in.stage.For = append(in.stage.For, use)
+		if n := len(in.builds); n == 0 || in.builds[n-1] != b { // builds come one after the other
+			in.builds = append(in.builds, b)
+			in.stage.For = append(in.stage.For, b.use())
 		}
 		pb.Stages = append(pb.Stages, n.ID)
 		pb.ByIndex[i] = n.ID
@@ -124,19 +124,27 @@ func (p *planner) graphStages(b *build, pb *Build) {
 	pb.Result = b.graph.Result.ID
 }
 
-// fork words a fork with the user's own lines.
-func (b *build) fork(f *dockerfile.Fork) *Fork {
+// fork words the fork between a stage and the same one for another target, with the user's own lines.
+func (b *build) fork(n, other *dockerfile.Node) *Fork {
+	f := n.Fork(other)
 	if f == nil {
 		return nil
 	}
-	by := f.By
-	if f.Declared > 0 {
-		by = fmt.Sprintf("%s, declared in line %d", f.By, b.userLine(f.Declared))
-		if b.lines != nil && f.Declared < f.Line && b.userLine(f.Declared) == b.userLine(f.Line) {
-			by = f.By + ", which the compiler is given"
-		}
+	out := &Fork{Line: b.userLine(f.Line), By: f.By}
+	if f.Declared == 0 {
+		return out
 	}
-	return &Fork{Line: b.userLine(f.Line), By: by}
+	if b.lines != nil && f.Declared < f.Line && b.userLine(f.Declared) == b.userLine(f.Line) {
+		out.By = f.By + ", which the compiler is given"
+		return out
+	}
+	r := n.Reach(f, other)
+	out.By, out.Variable, out.Declared = fmt.Sprintf("%s, declared in line %d", f.By, b.userLine(f.Declared)), f.By, b.userLine(f.Declared)
+	out.Steps, out.Shared = r.Steps, r.Shared
+	if r.Below > 0 {
+		out.MoveBelow = b.userLine(r.Below)
+	}
+	return out
 }
 
 // userLine maps a line of the file as it is built to the user's own.
@@ -197,10 +205,8 @@ func (p *planner) newStage(b *build, n *dockerfile.Node) *Stage {
 // contextNeed records a named context: an edge to a linked target's result, or an input.
 func (p *planner) contextNeed(b *build, s *Stage, name string, line int, add func(Input)) {
 	if link, ok := b.links[name]; ok {
-		for _, pb := range p.plan.Builds {
-			if pb.Target == link.Target && pb.Platform.String() == link.Platform && pb.Result != "" {
-				s.Needs = append(s.Needs, Need{ID: pb.Result, Via: "context", Line: line})
-			}
+		if id := p.byUse[link].result; id != "" {
+			s.Needs = append(s.Needs, Need{ID: id, Via: "context", Line: line})
 		}
 		return
 	}
