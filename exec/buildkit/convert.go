@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,6 +196,29 @@ func (b *build) frontendOpts(noCache bool) map[string]string {
 	}
 	if noCache || b.Values.NoCache {
 		o["no-cache"] = "" // means every stage
+	} else if f := b.Values.NoCacheFilter; len(f) > 0 {
+		o["no-cache"] = strings.Join(f, ",")
+	}
+	if b.Values.Pull {
+		o["image-resolve-mode"] = "pull"
+	}
+	if n := b.Values.Network; n != "" && n != "default" {
+		o["force-network-mode"] = n
+	}
+	if b.Values.ShmSize > 0 {
+		o["shm-size"] = strconv.FormatInt(b.Values.ShmSize, 10)
+	}
+	if u := b.Values.Ulimits; len(u) > 0 {
+		o["ulimit"] = strings.Join(u, ",")
+	}
+	var hosts []string
+	for _, name := range slices.Sorted(maps.Keys(b.Values.ExtraHosts)) {
+		for ip := range strings.SplitSeq(b.Values.ExtraHosts[name], ",") {
+			hosts = append(hosts, name+"="+ip)
+		}
+	}
+	if len(hosts) > 0 {
+		o["add-hosts"] = strings.Join(hosts, ",")
 	}
 	return o
 }
