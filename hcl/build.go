@@ -91,7 +91,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 // build makes the Build of a target from its values. What varies stays empty.
 func (l *loader) build(t *target, values map[string]*value, varying map[string]bool) schema.Build {
 	b := &builder{loader: l, target: t, values: values, varying: varying}
-	attrs := blockType("target").Attributes
+	attrs := language.Block("target").Attributes
 	for i := range attrs {
 		if spec := &attrs[i]; spec.Platform && !varying[spec.Name] {
 			setters[spec.Name](b, spec, values[spec.Name])

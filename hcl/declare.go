@@ -115,10 +115,7 @@ func (l *loader) checkUnusedGlobals() {
 	for _, g := range l.globals {
 		mention(g)
 	}
-	var words []string
-	for _, t := range language {
-		words = append(words, t.Name)
-	}
+	words := language.Names()
 	for _, g := range l.globals {
 		if used[g.name] {
 			continue

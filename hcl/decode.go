@@ -53,15 +53,7 @@ func (a *attribute) describe() string {
 }
 
 // language is the table as far as xbuild.hcl has it.
-var language = schema.LanguageOf(schema.XbuildDialect)
-
-// blockType is the block type of that name in language, or nil.
-func blockType(name string) *schema.BlockType {
-	if i := slices.IndexFunc(language, func(t schema.BlockType) bool { return t.Name == name }); i >= 0 {
-		return &language[i]
-	}
-	return nil
-}
+var language = schema.Language.Of(schema.XbuildDialect)
 
 // reserved are top-level names that belong to the language, now or soon, and cannot be global attributes.
 var reserved = []string{"platforms", "strategy", "builder", "include"}
@@ -137,19 +129,15 @@ func (l *loader) unknownBlocks(f *File) {
 	if !ok {
 		return
 	}
-	var names []string
-	for _, t := range language {
-		names = append(names, t.Name)
-	}
 	for _, b := range body.Blocks {
-		if blockType(b.Type) == nil {
-			l.errorf(codeUnknownBlock, f.rng(b.TypeRange), "Unknown block", oneOf(b.Type, names), "There is no block type %q.", b.Type)
+		if language.Block(b.Type) == nil {
+			l.errorf(codeUnknownBlock, f.rng(b.TypeRange), "Unknown block", oneOf(b.Type, language.Names()), "There is no block type %q.", b.Type)
 		}
 	}
 }
 
 func (l *loader) decodeBlock(f *File, hb *hhcl.Block) *block {
-	b := &block{typ: blockType(hb.Type), name: hb.Labels[0], label: f.rng(hb.LabelRanges[0]), dir: f.dir(), attrs: map[string]*attribute{}}
+	b := &block{typ: language.Block(hb.Type), name: hb.Labels[0], label: f.rng(hb.LabelRanges[0]), dir: f.dir(), attrs: map[string]*attribute{}}
 	b.at = f.rng(hb.DefRange)
 	if f.json {
 		b.at = b.label // the "header" of a JSON block is a lone brace
@@ -175,10 +163,7 @@ func (l *loader) decodeBlock(f *File, hb *hhcl.Block) *block {
 
 // inBlock adds a diagnostic about the body of b. What is not in the table is said in the language's own words.
 func (l *loader) inBlock(f *File, b *block, d *hhcl.Diagnostic) {
-	var names []string
-	for _, a := range b.typ.Attributes {
-		names = append(names, a.Name)
-	}
+	names := b.typ.Names()
 	switch {
 	case d.Subject == nil:
 	case strings.HasPrefix(d.Summary, "Unsupported argument"), strings.HasPrefix(d.Summary, "Extraneous JSON"):

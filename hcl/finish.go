@@ -16,7 +16,7 @@ func (l *loader) settle(t *target) {
 	ps, good := l.platforms(v)
 	t.platforms = ps
 	t.damaged = t.damaged || !ok || !good
-	attrs := blockType("target").Attributes
+	attrs := language.Block("target").Attributes
 	for i := range attrs {
 		if r := l.platformReader(t, &attrs[i]); r != nil && t.reader == nil {
 			t.reader = r
@@ -30,7 +30,7 @@ func (l *loader) finish(t *target) *schema.Target {
 	out := &schema.Target{Name: t.name, Range: t.blocks[0].at, Platforms: t.platforms, Ranges: map[string]diag.Range{}}
 	varying := map[string]bool{}
 	common := map[string]*value{}
-	attrs := blockType("target").Attributes
+	attrs := language.Block("target").Attributes
 	for i := range attrs {
 		spec := &attrs[i]
 		if l.platformReader(t, spec) != nil {

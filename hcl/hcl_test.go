@@ -9,14 +9,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/xbuild/xbuild/schema"
 )
 
 // TestSettersFollowTheTable compares the one list of attribute names in code with the table.
 func TestSettersFollowTheTable(t *testing.T) {
 	var want []string
-	for _, a := range blockType("target").Attributes {
+	for _, a := range language.Block("target").Attributes {
 		if a.Platform {
 			want = append(want, a.Name)
 		}
@@ -26,7 +24,7 @@ func TestSettersFollowTheTable(t *testing.T) {
 		t.Errorf("setters (-table +code):\n%s", d)
 	}
 	for typ, name := range required {
-		if b := schema.Block(typ); b == nil || b.Attribute(name) == nil {
+		if b := language.Block(typ); b == nil || b.Attribute(name) == nil {
 			t.Errorf("required attribute %s of %s is not in the table", name, typ)
 		}
 	}

@@ -115,7 +115,7 @@ func (a *setArgument) targetsOf(pattern string) ([]*target, bool) {
 func (a *setArgument) keyOf(key string, at diag.Range) *schema.Attribute {
 	var keys []string
 	var plural *schema.Attribute
-	attrs := blockType("target").Attributes
+	attrs := language.Block("target").Attributes
 	for i := range attrs {
 		s := &attrs[i]
 		if s.SetKey == "" {

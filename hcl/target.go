@@ -41,7 +41,7 @@ func (l *loader) declareTarget(b *block) {
 }
 
 // targetAttr is an attribute of the type target in the table.
-func targetAttr(name string) *schema.Attribute { return blockType("target").Attribute(name) }
+func targetAttr(name string) *schema.Attribute { return language.Block("target").Attribute(name) }
 
 // last is the attribute of that name in the last of the blocks that has it, or nil.
 func last(blocks []*block, name string) *attribute {
@@ -190,11 +190,7 @@ func (l *loader) targetAttribute(name, attr string, at diag.Range, in place) (ct
 		l.errorf(codeUnknownTarget, at, "Unknown target", oneOf(name, l.targetNames()), "There is no target %q.", name)
 		return cty.DynamicVal, false
 	case spec == nil:
-		var names []string
-		for _, a := range blockType("target").Attributes {
-			names = append(names, a.Name)
-		}
-		l.errorf(codeUnknownAttribute, at, "Unknown attribute", didYouMean(attr, names), "A target block has no attribute %q.", attr)
+		l.errorf(codeUnknownAttribute, at, "Unknown attribute", didYouMean(attr, language.Block("target").Names()), "A target block has no attribute %q.", attr)
 		return cty.DynamicVal, false
 	}
 	// The referring folder is part of the key: relative paths are shown as they are only where they mean the same.

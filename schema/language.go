@@ -84,8 +84,11 @@ const (
 	PathContext PathBase = "context"    // the target's context
 )
 
-// Language is the table of blocks and attributes of xbuild.hcl.
-var Language = []BlockType{
+// Table is a table of blocks and attributes.
+type Table []BlockType
+
+// Language is the table of blocks and attributes of all build files; [Table.Of] takes the part of one dialect.
+var Language = Table{
 	{Name: "variable", Labels: []string{"name"}, Since: "0.1",
 		Doc: "An input: --var NAME=VALUE, else the environment variable of that name, else the default.",
 		Attributes: []Attribute{
@@ -106,7 +109,7 @@ var Language = []BlockType{
 		}},
 	{Name: "target", Labels: []string{"name"}, Since: "0.1",
 		Doc: "Something to build: one stage of a Dockerfile, on one or more platforms.",
-		// The order is that of Bake's JSON, which print follows; what Bake does not have stands at the end.
+		// The order is that of Bake's JSON; what Bake does not have stands at the end.
 		Attributes: []Attribute{
 			{Name: "inherits", Type: TypeStringList, Merge: MergeNone, Doc: "Targets whose values this one starts from, later ones over earlier ones."},
 			{Name: "description", Type: TypeString, Merge: MergeNone, Doc: "Shown to users."},
@@ -171,10 +174,10 @@ var Language = []BlockType{
 		}},
 }
 
-// LanguageOf is the part of the table that files of a dialect may use.
-func LanguageOf(d Dialect) []BlockType {
-	var out []BlockType
-	for _, b := range Language {
+// Of is the part of the table that files of a dialect may use.
+func (t Table) Of(d Dialect) Table {
+	var out Table
+	for _, b := range t {
 		all := b.Attributes
 		b.Attributes = nil
 		for _, a := range all {
@@ -188,13 +191,31 @@ func LanguageOf(d Dialect) []BlockType {
 }
 
 // Block returns the block type of that name, or nil.
-func Block(name string) *BlockType {
-	for i := range Language {
-		if Language[i].Name == name {
-			return &Language[i]
+func (t Table) Block(name string) *BlockType {
+	for i := range t {
+		if t[i].Name == name {
+			return &t[i]
 		}
 	}
 	return nil
+}
+
+// Names are the names of the block types, in the order of the table.
+func (t Table) Names() []string {
+	var out []string
+	for _, b := range t {
+		out = append(out, b.Name)
+	}
+	return out
+}
+
+// Names are the names of the attributes, in the order of the table.
+func (b *BlockType) Names() []string {
+	var out []string
+	for _, a := range b.Attributes {
+		out = append(out, a.Name)
+	}
+	return out
 }
 
 // Attribute returns the attribute of that name, or nil.

@@ -88,7 +88,7 @@ func TestLanguageTable(t *testing.T) {
 			if b.Name == "target" && a.Merge == "" {
 				t.Errorf("%s.%s has no merge rule", b.Name, a.Name)
 			}
-			if schema.Block(b.Name).Attribute(a.Name).Doc != a.Doc {
+			if schema.Language.Block(b.Name).Attribute(a.Name).Doc != a.Doc {
 				t.Errorf("%s.%s is not found", b.Name, a.Name)
 			}
 		}
