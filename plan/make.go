@@ -12,6 +12,7 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 	p := newPlanner(cfg, req, facts)
 	for _, pass := range []func(*planner){
 		(*planner).selectTargets,   // which targets, on which platforms, and what they link to
+		(*planner).namePrivate,     // one name for each source of a secret
 		(*planner).readDockerfiles, // parse each file once; foreign frontends become opaque
 		(*planner).chooseStrategy,  // cross what is sound, before anything is named
 		(*planner).resolveStages,   // one instance for equal work
@@ -86,6 +87,8 @@ type build struct {
 	values    *schema.Build
 	requested bool
 	links     map[string]Use
+	// secretNames and sshNames are the names of ids that have another one.
+	secretNames, sshNames map[string]string
 
 	key      string
 	file     *dockerfile.File // as written; nil if opaque
@@ -157,7 +160,8 @@ func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) 
 		v, args = b.values, p.sentinelArgs(b)
 	}
 	g, d := f.Resolve(dockerfile.Env{Build: p.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
-		Contexts: v.Contexts, Image: p.imageConfig})
+		Contexts: v.Contexts, Image: p.imageConfig,
+		RunKeys: runKeys(v), SecretNames: b.secretNames, SSHNames: b.sshNames})
 	if d.HasErrors() {
 		if target != sentinel {
 			p.diags = append(p.diags, p.locate(b, d)...)

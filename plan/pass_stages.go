@@ -13,7 +13,7 @@ func (p *planner) resolveStages() {
 	for _, b := range p.builds {
 		b.id = p.dockerfileID(b)
 		pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
-			ByIndex: map[int]string{}, Links: b.links}
+			ByIndex: map[int]string{}, Links: b.links, SecretNames: b.secretNames, SSHNames: b.sshNames}
 		if b.file == nil {
 			p.opaqueStage(b, &pb)
 		} else if b.graph = p.resolve(b, b.final, b.platform); b.graph != nil {

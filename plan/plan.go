@@ -212,6 +212,9 @@ type Build struct {
 	Result string
 	// Links are the targets that named contexts refer to, by context name.
 	Links map[string]Use
+	// SecretNames and SSHNames map the ids of secrets and SSH agents to the names under which this build knows them.
+	// An id that is not there is its own name.
+	SecretNames, SSHNames map[string]string
 }
 
 // Stage returns the stage instance of that id, or nil.

@@ -38,8 +38,10 @@ type build struct {
 	ready  chan struct{} // closed when the fields below are set
 	result converted
 	err    error
-	// def is result.state as it is solved; set after every build is ready.
+	// def is result.state as it is solved; complete after every build is ready.
 	def *llb.Definition
+	// entitlements are the privileges that the build file asks for, here and in linked targets.
+	entitlements []string
 }
 
 // converted is a Dockerfile that became LLB.

@@ -137,7 +137,7 @@ func (r *run) exportImage(ctx context.Context, e *imageExport) (string, error) {
 		attrs["name"] = strings.Join(e.tags, ",")
 	}
 	attrs["push"] = strconv.FormatBool(e.output.Push)
-	opt := r.solveOpt()
+	opt := r.solveOpt(e.builds...)
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
 	resp, err := r.client.Build(ctx, opt, product, e.assemble, nil)
 	if err != nil {

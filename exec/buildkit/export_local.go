@@ -131,14 +131,14 @@ func (e *localExport) close() {
 	}
 }
 
-// exportLocals receives every local output into the staging folder, with one build for all outputs of equal attributes,
+// exportLocals receives every local output into the staging folder, with one request for all outputs of equal attributes and privileges,
 // and checks the files.
 func (r *run) exportLocals(ctx context.Context, _ gateway.Client) error {
 	e := r.export
 	for rest := e.items; len(rest) > 0; {
 		var group, others []*localItem
 		for _, it := range rest {
-			if maps.Equal(it.attrs, rest[0].attrs) {
+			if maps.Equal(it.attrs, rest[0].attrs) && slices.Equal(it.build.entitlements, rest[0].build.entitlements) {
 				group = append(group, it)
 			} else {
 				others = append(others, it)
@@ -169,7 +169,7 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: "receiving files for " + strings.Join(names, ", ")})
 	attrs := map[string]string{"platform-split": "true"}
 	maps.Copy(attrs, items[0].attrs)
-	opt := r.solveOpt()
+	opt := r.solveOpt(items[0].build)
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, Attrs: attrs}}
 	_, err := r.client.Build(ctx, opt, product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		res := gateway.NewResult()

@@ -26,7 +26,7 @@ func (r *run) primers() map[*build]*primer {
 	leaders, users := map[key]*primer{}, map[key]map[string]bool{}
 	of := map[*build]key{}
 	for _, b := range r.builds {
-		if !b.Requested || b.err != nil {
+		if !b.Requested || b.err != nil || len(b.entitlements) > 0 {
 			continue
 		}
 		for _, id := range b.Stages {

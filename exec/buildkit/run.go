@@ -41,6 +41,12 @@ type run struct {
 	locals  *locals
 	images  imageCache
 	export  *localExport
+	private *private
+
+	// over is closed when the hub has done all its work, and beside counts what runs next to it.
+	over      chan struct{}
+	beside    sync.WaitGroup
+	besideCtx context.Context // ends when the hub fails
 
 	mu       sync.Mutex
 	problems []problem
@@ -57,7 +63,7 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 		return nil, err
 	}
 	defer r.export.close()
-	r.session, err = b.openSession(ctx, r.export.dir())
+	r.session, err = r.openSession(ctx)
 	if err != nil {
 		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}
 	}
@@ -77,7 +83,7 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 }
 
 func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
-	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}}
+	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}, over: make(chan struct{})}
 	r.steps = newSteps(p, r.emit)
 	byUse := map[plan.Use]*build{}
 	for i := range p.Builds {
@@ -101,6 +107,10 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 		r.builds = append(r.builds, bd)
 	}
 	var err error
+	if r.private, err = r.newPrivate(); err != nil {
+		return nil, err
+	}
+	r.steps.hide = r.private.hide
 	r.export, err = r.newLocalExport(b.opt.Owner)
 	return r, err
 }
@@ -125,6 +135,9 @@ func (r *run) hub(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go r.probe(ctx, cancel)
+	var stop context.CancelFunc
+	r.besideCtx, stop = context.WithCancel(ctx)
+	defer stop()
 	status := make(chan *client.SolveStatus)
 	drained, done := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -135,7 +148,12 @@ func (r *run) hub(ctx context.Context) error {
 	}()
 	go func() {
 		_, err := r.client.Build(ctx, r.solveOpt(), product, r.buildAll, status)
+		if err != nil {
+			stop()
+		}
+		close(r.over)
 		<-drained
+		r.beside.Wait()
 		done <- err
 	}()
 	select {
@@ -159,9 +177,14 @@ func causeOr(ctx context.Context, err error) error {
 	return err
 }
 
-// solveOpt are the options of every build that shares the run's session.
-func (r *run) solveOpt() client.SolveOpt {
-	return client.SolveOpt{SharedSession: r.session.Session, SessionPreInitialized: true, Internal: true, FrontendAttrs: map[string]string{}}
+// solveOpt are the options of a request that shares the run's session, with the privileges of some builds.
+func (r *run) solveOpt(builds ...*build) client.SolveOpt {
+	var grants []string
+	for _, b := range builds {
+		grants = append(grants, b.entitlements...)
+	}
+	return client.SolveOpt{SharedSession: r.session.Session, SessionPreInitialized: true, Internal: true, FrontendAttrs: map[string]string{},
+		AllowedEntitlements: grants}
 }
 
 // errStopped ends the hub after a failure that was noted.
@@ -191,6 +214,9 @@ func (r *run) convertAll(ctx context.Context, gc gateway.Client) error {
 			b.result, b.err = r.convert(gctx, gc, b)
 			if b.err == nil {
 				b.def, b.err = b.result.state.Marshal(gctx)
+			}
+			if b.err == nil {
+				b.err = b.own()
 			}
 			if b.err == nil {
 				b.err = r.locals.collect(b.def)
@@ -235,8 +261,12 @@ func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
 				return context.Cause(gctx)
 			}
 			err := r.prime(gctx, gc, b, primers[b])
-			if err == nil {
-				_, err = gc.Solve(gctx, gateway.SolveRequest{Definition: b.def.ToPB(), Evaluate: true})
+			switch {
+			case err != nil:
+			case len(b.entitlements) > 0:
+				err = r.solveAlone(ctx, b)
+			default:
+				_, err = gc.Solve(gctx, r.solveRequest(b))
 			}
 			return r.note(gctx, b, err)
 		})

@@ -23,8 +23,20 @@ type buildSession struct {
 	done chan struct{}
 }
 
-// openSession starts the session of a run. Local exports arrive in the folder receive, if that is not empty.
-func (b *Backend) openSession(ctx context.Context, receive string) (*buildSession, error) {
+// openSession starts the session of a run. Local exports arrive in the staging folder.
+func (r *run) openSession(ctx context.Context) (*buildSession, error) {
+	more, err := r.private.attach()
+	if err != nil {
+		return nil, err
+	}
+	if dir := r.export.dir(); dir != "" {
+		more = append(more, filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, dir)))
+	}
+	return r.Backend.openSession(ctx, more...)
+}
+
+// openSession starts a session that offers folders, credentials and more.
+func (b *Backend) openSession(ctx context.Context, more ...session.Attachable) (*buildSession, error) {
 	s, err := session.NewSession(context.WithoutCancel(ctx), sharedKey())
 	if err != nil {
 		return nil, err
@@ -33,8 +45,8 @@ func (b *Backend) openSession(ctx context.Context, receive string) (*buildSessio
 	// What a session offers is announced when it starts, so everything is added before.
 	s.Allow(filesync.NewFSSyncProvider(bs.dirs))
 	s.Allow(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: b.credentials()}))
-	if receive != "" {
-		s.Allow(filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, receive)))
+	for _, a := range more {
+		s.Allow(a)
 	}
 	go func() {
 		defer close(bs.done)

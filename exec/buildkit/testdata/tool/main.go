@@ -3,9 +3,14 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/crypto/ssh/agent"
 )
 
 func main() {
@@ -24,6 +29,64 @@ func main() {
 	case "sleep":
 		fmt.Println("sleeping")
 		time.Sleep(10 * time.Minute)
+	case "show": // FILE: prints it in two pieces
+		data, err := os.ReadFile(args[1])
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Stdout.Write(data[:len(data)/2])
+		time.Sleep(300 * time.Millisecond)
+		os.Stdout.Write(data[len(data)/2:])
+	case "copy": // FROM TO
+		data, err := os.ReadFile(args[1])
+		if err == nil {
+			err = os.WriteFile(args[2], data, 0o644)
+		}
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	case "interfaces": // FILE: the names of the network interfaces
+		list, err := net.Interfaces()
+		if err != nil {
+			os.Exit(1)
+		}
+		var names []string
+		for _, i := range list {
+			names = append(names, i.Name)
+		}
+		if err := os.WriteFile(args[1], []byte(strings.Join(names, " ")+"\n"), 0o644); err != nil {
+			os.Exit(1)
+		}
+	case "agent": // FILE: the comments of the keys that the SSH agent has
+		c, err := net.Dial("unix", os.Getenv("SSH_AUTH_SOCK"))
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		keys, err := agent.NewClient(c).List()
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		var names []string
+		for _, k := range keys {
+			names = append(names, k.Comment)
+		}
+		if err := os.WriteFile(args[1], []byte(strings.Join(names, " ")+"\n"), 0o644); err != nil {
+			os.Exit(1)
+		}
+	case "limits": // FILE: the hard limit of open files and the size of /dev/shm in bytes
+		var l syscall.Rlimit
+		var st syscall.Statfs_t
+		if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil || syscall.Statfs("/dev/shm", &st) != nil {
+			os.Exit(1)
+		}
+		text := fmt.Sprintf("nofile %d shm %d\n", l.Max, int64(st.Blocks)*st.Bsize)
+		if err := os.WriteFile(args[1], []byte(text), 0o644); err != nil {
+			os.Exit(1)
+		}
 	case "env": // FILE NAME
 		if err := os.WriteFile(args[1], []byte(os.Getenv(args[2])+"\n"), 0o644); err != nil {
 			os.Exit(1)
