@@ -82,7 +82,9 @@ func (p *planner) checkBase(s *Stage, in *instance) bool {
 func (p *planner) checkLabel(s *Stage, in *instance) {
 	for _, b := range p.plan.Builds {
 		t := p.plan.Target(b.Target)
-		image := t != nil && t.Requested && slices.ContainsFunc(t.Outputs, func(o Output) bool { return o.Type == schema.OutputImage })
+		image := t != nil && t.Requested && slices.ContainsFunc(t.Outputs, func(o Output) bool {
+			return (&schema.Output{Type: o.Type}).Image()
+		})
 		if b.Result != s.ID || !image || in.node.Root().Image == "scratch" || b.Platform.Takes(in.node.Platform) {
 			continue
 		}

@@ -144,7 +144,7 @@ var Language = Table{
 			{Name: "platforms", Type: TypeStringList, Merge: MergeReplace, SetKey: "platforms",
 				Doc: "Platforms to build for; the node's own if unset."},
 			{Name: "output", Type: TypeOutputList, Merge: MergeReplace, SetKey: "output", PathBase: PathFile, Platform: true,
-				Doc: "Where the result goes: a folder, or type=local|image|registry|cacheonly with its options. Several platforms get a folder each below dest."},
+				Doc: "Where the result goes: a folder, or type=local|tar|image|registry|oci|docker|cacheonly with its options. Several platforms get a folder each below dest."},
 			{Name: "pull", Type: TypeBool, Default: "false", Merge: MergeReplace, SetKey: "pull", In: BakeDialect,
 				Doc: "Ask the registry for the base images even if the node has them."},
 			{Name: "no-cache", Type: TypeBool, Default: "false", Merge: MergeReplace, SetKey: "no-cache", Platform: true,

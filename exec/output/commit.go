@@ -6,16 +6,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
 // Move says where a part of the results belongs.
 type Move struct {
-	// From is a folder relative to [Staging.Dir]; Commit uses it up. Two moves of one Commit may name the same one.
+	// From is a folder, or with File a file, relative to [Staging.Dir]; Commit uses it up. Two moves of one Commit may
+	// name the same one.
 	From string
 	// Dest is the absolute folder that its content goes to: one of the destinations that [NewStaging] was given, or a
-	// folder below one. It need not exist.
+	// folder below one. It need not exist. With File it is the path of the file.
 	Dest string
+	File bool
 }
 
 // Result tells what one [Move] did.
@@ -79,6 +82,9 @@ func (c *commit) survey(m Move) (Result, error) {
 	if !filepath.IsLocal(m.From) {
 		return r, fmt.Errorf("%q is not a folder of the staging folder", m.From)
 	}
+	if m.File {
+		return c.surveyFile(m)
+	}
 	dest, err := c.destination(m.Dest)
 	if err != nil {
 		return r, err
@@ -122,6 +128,28 @@ func (c *commit) survey(m Move) (Result, error) {
 		}
 		return err
 	})
+	return r, err
+}
+
+// surveyFile is survey for a single file.
+func (c *commit) surveyFile(m Move) (Result, error) {
+	dest, err := resolveFile(m.Dest)
+	if err != nil {
+		return Result{}, err
+	}
+	if !slices.Contains(c.s.dests, dest) {
+		return Result{}, fmt.Errorf("%s leads to %s, which is no output of this run", m.Dest, dest)
+	}
+	from := filepath.Join(c.s.Dir(), m.From)
+	fi, err := os.Lstat(from)
+	if err != nil || !fi.Mode().IsRegular() {
+		return Result{}, fmt.Errorf("the build made no file for %s", m.Dest)
+	}
+	r := Result{Files: 1, Bytes: fi.Size()}
+	changed, err := c.file(from, dest, fi)
+	if changed {
+		r.Changed = 1
+	}
 	return r, err
 }
 
