@@ -15,7 +15,6 @@ var notBuilt = []struct {
 	severity diag.Severity
 	set      func(*schema.Build) bool
 }{
-	{"annotations", diag.Error, func(b *schema.Build) bool { return len(b.Annotations) > 0 }},
 	{"attest", diag.Error, func(b *schema.Build) bool {
 		return slices.ContainsFunc(b.Attest, func(a schema.Attest) bool { return !a.Disabled })
 	}},

@@ -41,6 +41,7 @@ type run struct {
 	locals  *locals
 	images  imageCache
 	export  *localExport
+	exports []*export
 	private *private
 
 	// over is closed when the hub has done all its work, and beside counts what runs next to it.
@@ -51,6 +52,7 @@ type run struct {
 	mu       sync.Mutex
 	problems []problem
 	outputs  []exec.OutputResult
+	engines  map[string]*engine // by address
 }
 
 // Run executes the plan; see the package documentation. The result tells how each build was solved, also after a
@@ -63,23 +65,20 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 		return nil, err
 	}
 	defer r.export.close()
+	if err := r.checkEngines(ctx); err != nil {
+		return nil, err
+	}
 	r.session, err = r.openSession(ctx)
 	if err != nil {
 		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}
 	}
 	r.locals = &locals{session: r.session.ID()}
 	err = r.hub(ctx)
-	r.session.end() // from here on nothing arrives in the staging folder
+	r.session.end()
 	if ctx.Err() != nil {
 		return r.result(), context.Cause(ctx)
 	}
-	if err = r.failures(err); err != nil {
-		return r.result(), err
-	}
-	if err := r.commitLocals(); err != nil {
-		return r.result(), err
-	}
-	return r.result(), nil
+	return r.result(), r.failures(err)
 }
 
 func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
@@ -111,6 +110,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 		return nil, err
 	}
 	r.steps.hide = r.private.hide
+	r.exports = r.listExports()
 	r.export, err = r.newLocalExport(b.opt.Owner)
 	return r, err
 }
@@ -192,7 +192,7 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.exportLocals, r.exportImages}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.exportLocals, r.exportAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {

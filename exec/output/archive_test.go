@@ -15,7 +15,7 @@ func TestCommitFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []int{1, 0} {
-		s, err := NewStaging(nil, Owner{}, dest)
+		s, err := NewStaging([]string{filepath.Join(dir, "folder")}, Owner{}, dest)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -145,6 +145,9 @@ func (c *commit) surveyFile(m Move) (Result, error) {
 	if err != nil || !fi.Mode().IsRegular() {
 		return Result{}, fmt.Errorf("the build made no file for %s", m.Dest)
 	}
+	if err := c.makeAll(filepath.Dir(dest)); err != nil {
+		return Result{}, err
+	}
 	r := Result{Files: 1, Bytes: fi.Size()}
 	changed, err := c.file(from, dest, fi)
 	if changed {
@@ -166,16 +169,21 @@ func (c *commit) destination(dest string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%s leads to %s, outside of the output folders of this run", dest, d)
 	}
+	return d, c.makeAll(d)
+}
+
+// makeAll lists a folder and its parents as far as they are missing.
+func (c *commit) makeAll(dir string) error {
 	var missing []string
-	for p := d; !isDir(p); p = filepath.Dir(p) {
+	for p := dir; !isDir(p); p = filepath.Dir(p) {
 		missing = append(missing, p)
 	}
 	for i := len(missing) - 1; i >= 0; i-- {
 		if err := c.newFolder(missing[i], createdPerm); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return d, nil
+	return nil
 }
 
 // folder handles a folder of the result that goes to path, and returns where its content goes.
