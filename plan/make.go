@@ -18,6 +18,7 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 		(*planner).resolveStages,   // one instance for equal work
 		(*planner).judgeKinds,      // how each instance runs, and why
 		(*planner).place,           // on which node; refuses what cannot run
+		(*planner).scopeCaches,     // a part of a cache for each of its writers
 		(*planner).checkCollisions, // two writers of one place
 		(*planner).count,
 	} {

@@ -215,6 +215,8 @@ type Build struct {
 	// SecretNames and SSHNames map the ids of secrets and SSH agents to the names under which this build knows them.
 	// An id that is not there is its own name.
 	SecretNames, SSHNames map[string]string
+	// CacheFrom and CacheTo are the caches to read and to write, each where this target's part of it is.
+	CacheFrom, CacheTo []schema.Cache
 }
 
 // Stage returns the stage instance of that id, or nil.

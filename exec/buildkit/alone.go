@@ -54,5 +54,5 @@ func (r *run) solveAlone(ctx context.Context, b *build) error {
 
 // solveRequest asks for everything that a build needs.
 func (r *run) solveRequest(b *build) gateway.SolveRequest {
-	return gateway.SolveRequest{Definition: b.def.ToPB(), Evaluate: true}
+	return gateway.SolveRequest{Definition: b.def.ToPB(), Evaluate: true, CacheImports: b.imports}
 }

@@ -42,6 +42,7 @@ type build struct {
 	def *llb.Definition
 	// entitlements are the privileges that the build file asks for, here and in linked targets.
 	entitlements []string
+	imports      []cacheImport
 }
 
 // converted is a Dockerfile that became LLB.

@@ -64,6 +64,9 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 			last = append(last, step(r.exportImage))
 		}
 	}
+	for _, c := range r.listCaches() {
+		first = append(first, func(ctx context.Context) error { return r.writeCache(ctx, c) })
+	}
 	for _, phase := range [][]func(context.Context) error{first, {r.commitFiles}, engine, last} {
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(parallelExports)

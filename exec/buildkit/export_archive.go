@@ -50,16 +50,25 @@ func (r *run) archiveFile(e *export) string {
 // told apart only by their number in a request, so each request has a session of its own; folders are read through the
 // run's all the same, since the steps name it.
 func (r *run) receiveFrom(ctx context.Context, e *export, entry client.ExportEntry) (*client.SolveResponse, error) {
-	more, err := r.private.attach()
-	if err != nil {
+	opt := r.solveOpt(e.builds...)
+	if err := r.ownSession(&opt); err != nil {
 		return nil, err
 	}
-	auth := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: r.credentials()})
-	opt := r.solveOpt(e.builds...)
-	opt.SharedSession, opt.SessionPreInitialized = nil, false
-	opt.SharedKey, opt.Session = sharedKey(), append([]session.Attachable{auth}, more...)
+	e.inlineCache(&opt)
 	opt.Exports = []client.ExportEntry{entry}
 	return r.client.Build(ctx, opt, product, r.assemble(e), nil)
+}
+
+// ownSession gives a request a session of its own, which offers what the run's does except for folders.
+func (r *run) ownSession(opt *client.SolveOpt) error {
+	more, err := r.private.attach()
+	if err != nil {
+		return err
+	}
+	auth := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: r.credentials()})
+	opt.SharedSession, opt.SessionPreInitialized = nil, false
+	opt.SharedKey, opt.Session = sharedKey(), append([]session.Attachable{auth}, more...)
+	return nil
 }
 
 // load puts an image into a Docker Engine.

@@ -82,6 +82,7 @@ func (r *run) exportImage(ctx context.Context, e *export) error {
 func (r *run) exportTo(ctx context.Context, e *export, exporter string, attrs map[string]string) (*client.SolveResponse, error) {
 	opt := r.solveOpt(e.builds...)
 	opt.Exports = []client.ExportEntry{{Type: exporter, Attrs: attrs}}
+	e.inlineCache(&opt)
 	return r.client.Build(ctx, opt, product, r.assemble(e), nil)
 }
 

@@ -71,7 +71,7 @@ func (r *run) prime(ctx context.Context, gc gateway.Client, b *build, p *primer)
 	if def == nil {
 		return nil
 	}
-	_, err := gc.Solve(ctx, gateway.SolveRequest{Definition: def, Evaluate: true})
+	_, err := gc.Solve(ctx, gateway.SolveRequest{Definition: def, Evaluate: true, CacheImports: b.imports})
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"golang.org/x/sync/errgroup"
@@ -49,7 +50,10 @@ type run struct {
 	beside    sync.WaitGroup
 	besideCtx context.Context // ends when the hub fails
 
+	cacheStores map[string]content.Store // caches in folders, by the names under which the session serves them
+
 	mu       sync.Mutex
+	remarks  []string
 	problems []problem
 	outputs  []exec.OutputResult
 	engines  map[string]*engine // by address
@@ -109,6 +113,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 	if r.private, err = r.newPrivate(); err != nil {
 		return nil, err
 	}
+	r.findImports()
 	r.steps.hide = r.private.hide
 	r.exports = r.listExports()
 	r.export, err = r.newLocalExport(b.opt.Owner)

@@ -29,6 +29,7 @@ func (r *run) openSession(ctx context.Context) (*buildSession, error) {
 	if err != nil {
 		return nil, err
 	}
+	more = append(more, r.attachCaches()...)
 	if dir := r.export.dir(); dir != "" {
 		more = append(more, filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, dir)))
 	}
