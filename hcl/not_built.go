@@ -18,9 +18,6 @@ var notBuilt = []struct {
 	{"attest", diag.Error, func(b *schema.Build) bool {
 		return slices.ContainsFunc(b.Attest, func(a schema.Attest) bool { return !a.Disabled })
 	}},
-	{"cache-from", diag.Warning, func(b *schema.Build) bool { return len(b.CacheFrom) > 0 }},
-	{"cache-to", diag.Warning, func(b *schema.Build) bool { return len(b.CacheTo) > 0 }},
-	{"resources", diag.Error, func(b *schema.Build) bool { return len(b.Resources) > 0 }},
 	{"call", diag.Error, func(b *schema.Build) bool { return b.Call != "" }},
 	{"policy", diag.Error, func(b *schema.Build) bool { return len(b.Policies) > 0 }},
 }

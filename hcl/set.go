@@ -143,13 +143,13 @@ func (a *setArgument) keyOf(key string, at diag.Range) *schema.Attribute {
 // value reads the text after the equals sign.
 func (a *setArgument) value(o *override, val string, at diag.Range) bool {
 	it := item{text: val, at: at, base: a.env.Dir}
-	isList := o.spec.Type == schema.TypeStringList || o.spec.Type == schema.TypeOutputList
+	isList := listType(o.spec.Type)
 	if o.add && !isList {
 		a.errorf(codeBadSet, o.whole, "Bad --set", "Use = in place of +=.", "%s is not a list, so nothing can be added to it.", o.spec.SetKey)
 		return false
 	}
 	// A path is never empty, so an empty one takes the entry away.
-	isEntry := o.spec.Type == schema.TypeStringMap && o.spec.PathBase == schema.PathNone
+	isEntry := !isList && o.spec.SubKey && o.spec.PathBase == schema.PathNone
 	o.unset = val == "" && !isEntry
 	switch {
 	case o.spec.Type == schema.TypeBool:
@@ -175,6 +175,15 @@ func (a *setArgument) value(o *override, val string, at diag.Range) bool {
 	return true
 }
 
+// listType reports whether values of a type are lists.
+func listType(t schema.ValueType) bool {
+	switch t {
+	case schema.TypeString, schema.TypeBool, schema.TypeStringMap, schema.TypeResources, schema.TypeAny:
+		return false
+	}
+	return true
+}
+
 // final is an attribute of a target for one platform, with --set applied; nil if nothing sets it.
 func (l *loader) final(t *target, spec *schema.Attribute, p *schema.Platform) (*value, bool) {
 	v, ok := l.merged(t, spec, p)
@@ -193,19 +202,19 @@ func (l *loader) final(t *target, spec *schema.Attribute, p *schema.Platform) (*
 func (o override) apply(v *value, replaced bool) *value {
 	out := &value{spec: o.spec, at: o.whole}
 	switch o.spec.Type {
-	case schema.TypeStringList, schema.TypeOutputList:
+	default:
 		if o.add || (replaced && !o.unset) {
 			out.list = append(out.list, orEmpty(v).list...)
 		}
 		out.list = append(out.list, o.items...)
-	case schema.TypeStringMap:
+	case schema.TypeStringMap, schema.TypeResources:
 		entry := item{null: o.unset}
 		if !o.unset {
 			entry = o.items[0]
 		}
 		out.keys = map[string]item{o.sub: entry}
 		return merge(v, out)
-	default:
+	case schema.TypeString, schema.TypeBool:
 		out.null = o.unset
 		if !o.unset {
 			out.one = o.items[0]

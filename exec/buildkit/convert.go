@@ -214,6 +214,11 @@ func (b *build) frontendOpts(noCache bool) map[string]string {
 	if u := b.Values.Ulimits; len(u) > 0 {
 		o["ulimit"] = strings.Join(u, ",")
 	}
+	for name, value := range b.Values.Resources {
+		if key, ok := resourceKeys[name]; ok {
+			o[key] = value
+		}
+	}
 	var hosts []string
 	for _, name := range slices.Sorted(maps.Keys(b.Values.ExtraHosts)) {
 		for ip := range strings.SplitSeq(b.Values.ExtraHosts[name], ",") {
@@ -225,6 +230,10 @@ func (b *build) frontendOpts(noCache bool) map[string]string {
 	}
 	return o
 }
+
+// resourceKeys are the frontend's names of the limits that a build file sets.
+var resourceKeys = map[string]string{"memory": "memory", "memory-swap": "memswap", "cpu-shares": "cpushares", "cpu-period": "cpuperiod",
+	"cpu-quota": "cpuquota", "cpuset-cpus": "cpusetcpus", "cpuset-mems": "cpusetmems"}
 
 func (s *shim) BuildOpts() gateway.BuildOpts {
 	o := s.Client.BuildOpts()

@@ -27,7 +27,8 @@ func (c optsClient) BuildOpts() gateway.BuildOpts {
 func TestBuildOptionsReachTheFrontend(t *testing.T) {
 	b := &build{target: &plan.Target{Declared: 1}, Build: &plan.Build{Platform: schema.MustPlatform("linux/amd64"), Values: &schema.Build{
 		NoCacheFilter: []string{"base", "web"}, Network: "none", ShmSize: 1 << 26, Pull: true,
-		Ulimits: []string{"nofile=1024:2048"}, ExtraHosts: map[string]string{"db": "10.0.0.1,10.0.0.2"}}}}
+		Ulimits: []string{"nofile=1024:2048"}, ExtraHosts: map[string]string{"db": "10.0.0.1,10.0.0.2"},
+		Resources: map[string]string{"memory": "67108864", "memory-swap": "-1", "cpu-shares": "2", "cpu-period": "1000", "cpu-quota": "500", "cpuset-cpus": "0", "cpuset-mems": "0"}}}}
 	opts := b.frontendOpts(false)
 	ui, err := dockerui.NewClient(optsClient{opts: opts})
 	if err != nil {
@@ -41,6 +42,9 @@ func TestBuildOptionsReachTheFrontend(t *testing.T) {
 	}
 	if len(ui.ExtraHosts) != 2 || ui.ExtraHosts[0].Host != "db" || ui.ExtraHosts[1].IP.String() != "10.0.0.2" {
 		t.Errorf("hosts %v", ui.ExtraHosts)
+	}
+	if r := ui.LinuxResources; r == nil || r.Memory != 67108864 || r.CpuQuota != 500 || r.CpusetCpus != "0" {
+		t.Errorf("resources %+v", r)
 	}
 	if !ui.IsNoCache("web") || ui.IsNoCache("other") {
 		t.Errorf("no-cache %q", opts["no-cache"])

@@ -188,13 +188,13 @@ func TestRunSettings(t *testing.T) {
 		p.target("plain", "linux/amd64", func(b *schema.Build) { b.Outputs = p.local("plain") })
 		p.target("set", "linux/amd64", func(b *schema.Build) {
 			b.Outputs, b.Network, b.ShmSize, b.Ulimits = p.local("set"), "none", 8<<20, []string{"nofile=1024:2048"}
-			b.ExtraHosts = map[string]string{"db": "10.1.2.3"}
+			b.ExtraHosts, b.Resources = map[string]string{"db": "10.1.2.3"}, map[string]string{"memory": "134217728"}
 		})
 		if o := run("plain", "set"); o.err != nil {
 			t.Fatal(o.err)
 		}
 		got, plain := p.tree("set"), p.tree("plain")
-		if got["limits"] != "nofile 2048 shm 8388608\n" || got["limits"] == plain["limits"] {
+		if got["limits"] != "nofile 2048 shm 8388608 memory 134217728\n" || got["limits"] == plain["limits"] {
 			t.Errorf("limits %q, without any %q", got["limits"], plain["limits"])
 		}
 		if got["net"] != "lo\n" {

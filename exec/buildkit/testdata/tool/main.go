@@ -77,13 +77,17 @@ func main() {
 		if err := os.WriteFile(args[1], []byte(strings.Join(names, " ")+"\n"), 0o644); err != nil {
 			os.Exit(1)
 		}
-	case "limits": // FILE: the hard limit of open files and the size of /dev/shm in bytes
+	case "limits": // FILE: the hard limit of open files, the size of /dev/shm and the memory limit in bytes
 		var l syscall.Rlimit
 		var st syscall.Statfs_t
 		if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil || syscall.Statfs("/dev/shm", &st) != nil {
 			os.Exit(1)
 		}
-		text := fmt.Sprintf("nofile %d shm %d\n", l.Max, int64(st.Blocks)*st.Bsize)
+		memory, err := os.ReadFile("/sys/fs/cgroup/memory.max")
+		if err != nil { // cgroup version 1
+			memory, _ = os.ReadFile("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+		}
+		text := fmt.Sprintf("nofile %d shm %d memory %s\n", l.Max, int64(st.Blocks)*st.Bsize, strings.TrimSpace(string(memory)))
 		if err := os.WriteFile(args[1], []byte(text), 0o644); err != nil {
 			os.Exit(1)
 		}
