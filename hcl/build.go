@@ -54,8 +54,15 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 	},
 	"dockerfile-inline": func(b *builder, _ *schema.Attribute, v *value) { b.out.DockerfileInline = orEmpty(v).one.text },
 	"target":            func(b *builder, _ *schema.Attribute, v *value) { b.out.Stage = orEmpty(v).one.text },
-	"args":              func(b *builder, _ *schema.Attribute, v *value) { b.out.Args = stringMap(v) },
-	"labels":            func(b *builder, _ *schema.Attribute, v *value) { b.out.Labels = stringMap(v) },
+	"args": func(b *builder, _ *schema.Attribute, v *value) {
+		b.out.Args = stringMap(v)
+		for _, k := range sortedKeys(orEmpty(v).keys) {
+			if v.keys[k].sensitive {
+				b.out.SensitiveArgs = append(b.out.SensitiveArgs, k)
+			}
+		}
+	},
+	"labels": func(b *builder, _ *schema.Attribute, v *value) { b.out.Labels = stringMap(v) },
 	"tags": func(b *builder, _ *schema.Attribute, v *value) {
 		for _, it := range orEmpty(v).list {
 			if b.checkTag(it) {
@@ -75,6 +82,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 			}
 			b.out.Outputs = append(b.out.Outputs, o)
 		}
+		b.flagged()
 	},
 	"strategy": func(b *builder, spec *schema.Attribute, v *value) {
 		it := b.stringItem(spec, v)
@@ -84,7 +92,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 				"%q is not a strategy. The strategies are: %s.", it.text, strings.Join(strategyNames(), ", "))
 		}
 	},
-	"no-cache":     func(b *builder, _ *schema.Attribute, v *value) { b.out.NoCache = orEmpty(v).one.text == "true" },
+	"no-cache": func(b *builder, _ *schema.Attribute, v *value) { b.out.NoCache = orEmpty(v).one.text == "true" },
 	"annotations": func(b *builder, _ *schema.Attribute, v *value) {
 		for _, it := range orEmpty(v).list {
 			if err := checkAnnotation(it.text); err != nil {
@@ -107,7 +115,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 	"resources":       func(b *builder, _ *schema.Attribute, v *value) { b.resources(v) },
 	"entitlements":    func(b *builder, _ *schema.Attribute, v *value) { b.entitlements(v) },
 	"extra-hosts":     func(b *builder, _ *schema.Attribute, v *value) { b.out.ExtraHosts = stringMap(v) },
-	"recipe_cache": func(b *builder, _ *schema.Attribute, v *value) { b.out.NoRecipeCache = orEmpty(v).one.text == "false" },
+	"recipe_cache":    func(b *builder, _ *schema.Attribute, v *value) { b.out.NoRecipeCache = orEmpty(v).one.text == "false" },
 }
 
 // build makes the Build of a target from its values. What varies stays empty.

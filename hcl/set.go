@@ -20,6 +20,9 @@ type override struct {
 	unset bool   // no value: an empty list, a string that is not set, a named context that is removed
 	items []item
 	whole diag.Range
+	// flag is keyPush or keyLoad for the keys of these names, which change the outputs; on is their value.
+	flag string
+	on   bool
 }
 
 // setArgument is one --set argument being read.
@@ -59,6 +62,10 @@ func (a *setArgument) read() {
 	}
 	o := override{add: add, whole: all}
 	targets, ok := a.targetsOf(parts[0])
+	if parts[1] == keyPush || parts[1] == keyLoad {
+		a.outputFlag(o, parts[1:], val, targets)
+		return
+	}
 	keyAt := a.at(len(parts[0])+1, len(keys))
 	o.spec = a.keyOf(parts[1], a.at(len(parts[0])+1, len(parts[0])+1+len(parts[1])))
 	if o.spec == nil {
@@ -81,6 +88,57 @@ func (a *setArgument) read() {
 	for _, t := range targets {
 		a.overrides[t] = append(a.overrides[t], o)
 	}
+}
+
+// outputFlag reads TARGET.push=BOOL and TARGET.load=BOOL.
+func (a *setArgument) outputFlag(o override, key []string, val string, targets []*target) {
+	on, err := strconv.ParseBool(val)
+	if err != nil || len(key) > 1 || o.add {
+		a.errorf(codeBadSet, o.whole, "Bad --set", "", "%s must be true or false, not %q.", key[0], val)
+		return
+	}
+	o.spec, o.flag, o.on = targetAttr("output"), key[0], on
+	for _, t := range targets {
+		if t != nil {
+			a.overrides[t] = append(a.overrides[t], o)
+		}
+	}
+}
+
+// flagged applies push and load to the outputs of the build, as Bake does, except that nothing is pushed that has no name.
+func (b *builder) flagged() {
+	for _, o := range b.overrides[b.target] {
+		switch {
+		case o.flag == keyPush:
+			b.push(o.on)
+		case o.flag == keyLoad && o.on:
+			b.load()
+		}
+	}
+}
+
+func (b *builder) push(on bool) {
+	others := false
+	for i := range b.out.Outputs {
+		out := &b.out.Outputs[i]
+		others = others || out.Type != schema.OutputDocker
+		if out.Type == schema.OutputImage {
+			out.Push = on
+		}
+	}
+	if on && !others && len(b.out.Tags) > 0 {
+		b.out.Outputs = append(b.out.Outputs, schema.Output{Type: schema.OutputImage, Push: true})
+	}
+}
+
+// load adds an output to the Docker Engine, unless there is one or an output is none of an image.
+func (b *builder) load() {
+	for _, out := range b.out.Outputs {
+		if !out.Image() || out.Type == schema.OutputDocker && out.Dest == "" {
+			return
+		}
+	}
+	b.out.Outputs = append(b.out.Outputs, schema.Output{Type: schema.OutputDocker})
 }
 
 // targetsOf is the targets that a name or a pattern means.
@@ -189,7 +247,7 @@ func (l *loader) final(t *target, spec *schema.Attribute, p *schema.Platform) (*
 	v, ok := l.merged(t, spec, p)
 	replaced := false
 	for _, o := range l.overrides[t] {
-		if o.spec != spec {
+		if o.spec != spec || o.flag != "" {
 			continue
 		}
 		v = o.apply(v, replaced)
