@@ -21,6 +21,7 @@ type runFlags struct {
 	keepGoing bool
 	jobs      int
 	plan      string
+	allow     []string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -46,12 +47,13 @@ func (a *app) runCommand() *cobra.Command {
 	in.register(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
-	for _, name := range []string{"load", "pull", "sbom", "provenance", "call", "check"} {
+	for _, name := range []string{"sbom", "provenance", "call", "check"} {
 		_ = c.Flags().MarkHidden(name) // they only print yet
 	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
+	c.Flags().StringSliceVar(&f.allow, "allow", nil, "grant a privilege that targets ask for: "+strings.Join(grantable, ", "))
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
 }
@@ -62,6 +64,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	}
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
+	}
+	if err := checkAllow(f.allow); err != nil {
+		return err
 	}
 	p, sources, b, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
@@ -102,6 +107,9 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 		return nil, nil, nil, err
 	}
 	p, err := a.makePlan(ctx, cfg, req, b)
+	if err == nil {
+		err = a.report(checkGrants(p, func(t, attr string) *diag.Range { return cfg.Target(t).At(attr) }, f.allow), cfg.Sources)
+	}
 	if err != nil {
 		b.Close()
 		return nil, nil, nil, err
@@ -124,7 +132,11 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if err := checkNode(ctx, f.plan, p, b); err != nil {
+	err = checkNode(ctx, f.plan, p, b)
+	if err == nil {
+		err = a.report(checkGrants(p, func(t, _ string) *diag.Range { return &p.Target(t).Range }, f.allow), sources)
+	}
+	if err != nil {
 		b.Close()
 		return nil, nil, nil, err
 	}
