@@ -261,7 +261,8 @@ func (o override) apply(v *value, replaced bool) *value {
 	out := &value{spec: o.spec, at: o.whole}
 	switch o.spec.Type {
 	default:
-		if o.add || (replaced && !o.unset) {
+		// What has an id replaces only what has the same one.
+		if o.add || !o.unset && (replaced || o.spec.Merge == schema.MergeEntries) {
 			out.list = append(out.list, orEmpty(v).list...)
 		}
 		out.list = append(out.list, o.items...)

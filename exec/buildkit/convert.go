@@ -78,6 +78,9 @@ func (r *run) convert(ctx context.Context, gc gateway.Client, b *build) (convert
 	if why := b.file.plan.Frontend; why != "" {
 		return r.convertOnServer(ctx, gc, b, why)
 	}
+	if b.byFrontend() {
+		return r.convertOnServer(ctx, gc, b, "provenance is asked for, which records what the frontend was asked")
+	}
 	c, err := r.convertHere(ctx, gc, b)
 	var cap *apicaps.CapError
 	if errors.As(err, &cap) {

@@ -256,7 +256,7 @@ func (r *run) assemble(e *export) gateway.BuildFunc {
 		res := gateway.NewResult()
 		var ps exptypes.Platforms
 		for _, b := range e.builds {
-			one, err := gc.Solve(ctx, gateway.SolveRequest{Definition: b.def.ToPB()})
+			ref, err := r.solveResult(ctx, gc, b)
 			if err != nil {
 				return nil, err
 			}
@@ -265,9 +265,9 @@ func (r *run) assemble(e *export) gateway.BuildFunc {
 			suffix := ""
 			if e.index {
 				suffix = "/" + p.ID
-				res.AddRef(p.ID, one.Ref)
+				res.AddRef(p.ID, ref)
 			} else {
-				res.SetRef(one.Ref)
+				res.SetRef(ref)
 			}
 			res.AddMeta(exptypes.ExporterImageConfigKey+suffix, b.result.config)
 			if len(b.result.base) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -55,6 +56,7 @@ func (r *run) receiveFrom(ctx context.Context, e *export, entry client.ExportEnt
 		return nil, err
 	}
 	e.inlineCache(&opt)
+	maps.Copy(opt.FrontendAttrs, e.attestations())
 	opt.Exports = []client.ExportEntry{entry}
 	return r.client.Build(ctx, opt, product, r.assemble(e), nil)
 }

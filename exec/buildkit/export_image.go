@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -83,6 +84,7 @@ func (r *run) exportTo(ctx context.Context, e *export, exporter string, attrs ma
 	opt := r.solveOpt(e.builds...)
 	opt.Exports = []client.ExportEntry{{Type: exporter, Attrs: attrs}}
 	e.inlineCache(&opt)
+	maps.Copy(opt.FrontendAttrs, e.attestations())
 	return r.client.Build(ctx, opt, product, r.assemble(e), nil)
 }
 
@@ -120,7 +122,8 @@ func decodeDescriptor(s string) json.RawMessage {
 // platformDigests finds the digest of each platform's image. The daemon has just made the index, so no registry is
 // asked; nil if the daemon cannot tell.
 func (r *run) platformDigests(ctx context.Context, e *export) map[string]string {
-	if !e.index {
+	var desc ocispecs.Descriptor
+	if json.Unmarshal(e.done.Descriptor, &desc) != nil || !e.index && !strings.Contains(desc.MediaType, "index") && !strings.Contains(desc.MediaType, "list") {
 		return map[string]string{e.builds[0].Platform.String(): e.done.Digest}
 	}
 	store := proxy.NewContentStore(r.client.ContentClient())

@@ -149,7 +149,7 @@ func (r *run) exportLocals(ctx context.Context, _ gateway.Client) error {
 	for rest := e.items; len(rest) > 0; {
 		var group, others []*localItem
 		for _, it := range rest {
-			if maps.Equal(it.attrs, rest[0].attrs) && slices.Equal(it.build.entitlements, rest[0].build.entitlements) {
+			if maps.Equal(it.attrs, rest[0].attrs) && maps.Equal(it.build.attestations(), rest[0].build.attestations()) && slices.Equal(it.build.entitlements, rest[0].build.entitlements) {
 				group = append(group, it)
 			} else {
 				others = append(others, it)
@@ -181,16 +181,17 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 	attrs := map[string]string{"platform-split": "true"}
 	maps.Copy(attrs, items[0].attrs)
 	opt := r.solveOpt(items[0].build)
+	maps.Copy(opt.FrontendAttrs, items[0].build.attestations())
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, Attrs: attrs}}
 	_, err := r.client.Build(ctx, opt, product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		res := gateway.NewResult()
 		var ps exptypes.Platforms
 		for _, it := range items {
-			one, err := gc.Solve(ctx, gateway.SolveRequest{Definition: it.build.def.ToPB()})
+			ref, err := r.solveResult(ctx, gc, it.build)
 			if err != nil {
 				return nil, err
 			}
-			res.AddRef(it.key, one.Ref)
+			res.AddRef(it.key, ref)
 			ps.Platforms = append(ps.Platforms, exptypes.Platform{ID: it.key, Platform: toOCI(it.build.Platform)})
 		}
 		md, err := json.Marshal(ps)

@@ -15,6 +15,12 @@ import (
 
 func main() {
 	switch args := os.Args[1:]; args[0] {
+	case "scan": // as a generator of SBOMs
+		text := `{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","predicate":{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"tested"}}`
+		if err := os.WriteFile(os.Getenv("BUILDKIT_SCAN_DESTINATION")+"/tool.spdx.json", []byte(text), 0o644); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 	case "write": // FILE TEXT
 		if err := os.WriteFile(args[1], []byte(args[2]+"\n"), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, err)
