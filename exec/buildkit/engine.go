@@ -1,9 +1,10 @@
 package buildkit
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,12 +16,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"github.com/distribution/reference"
 	dockerconfig "github.com/docker/cli/cli/config"
-
-	"github.com/xbuild/xbuild/exec"
-	"github.com/xbuild/xbuild/schema"
+	"github.com/docker/cli/cli/config/types"
 )
 
 // defaultEngine is where a Docker Engine listens.
@@ -30,6 +29,7 @@ const defaultEngine = "unix:///var/run/docker.sock"
 type engine struct {
 	address    string // as the user would write it
 	client     *http.Client
+	dial       func(context.Context) (net.Conn, error)
 	base       string // scheme and host of requests
 	containerd bool   // it keeps images in containerd's store, which can hold several platforms
 	version    string
@@ -85,9 +85,10 @@ func dialEngine(ctx context.Context, address string) (*engine, error) {
 	default:
 		return nil, fmt.Errorf("a Docker Engine at %s cannot be reached: unix and tcp are supported", address)
 	}
-	e.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	e.dial = func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, at)
-	}}}
+	}
+	e.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx) }}}
 	call, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	var info struct {
@@ -130,26 +131,67 @@ func (e *engine) load(ctx context.Context, archive io.Reader) error {
 		return rootCause(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxIndex))
+	return readMessages(resp, nil)
+}
+
+// push sends an image that the engine has to its registry, and returns its digest.
+func (e *engine) push(ctx context.Context, name string, auth types.AuthConfig) (string, error) {
+	ref, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return err
+		return "", err
 	}
-	var last struct {
-		Message string `json:"message"`
-		Error   string `json:"error"`
+	tag := "latest"
+	if t, ok := ref.(reference.Tagged); ok {
+		tag = t.Tag()
 	}
-	for dec := json.NewDecoder(bytes.NewReader(text)); ; {
-		if err := dec.Decode(&last); err != nil {
-			break
+	to := e.base + "/images/" + reference.FamiliarName(ref) + "/push?tag=" + url.QueryEscape(tag)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, nil)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(auth)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("X-Registry-Auth", base64.URLEncoding.EncodeToString(text))
+	resp, err := e.client.Do(req)
+	if err != nil {
+		return "", rootCause(err)
+	}
+	defer resp.Body.Close()
+	digest := ""
+	err = readMessages(resp, func(m *engineMessage) { digest = cmp.Or(m.Aux.Digest, digest) })
+	return digest, err
+}
+
+// engineMessage is one of those that the engine sends while it works.
+type engineMessage struct {
+	Message string `json:"message"`
+	Error   string `json:"error"`
+	Aux     struct{ Digest string }
+}
+
+// readMessages reads what the engine says of its work; the first error ends it.
+func readMessages(resp *http.Response, see func(*engineMessage)) error {
+	for dec := json.NewDecoder(resp.Body); ; {
+		var m engineMessage
+		err := dec.Decode(&m)
+		switch {
+		case err == io.EOF && resp.StatusCode == http.StatusOK:
+			return nil
+		case err == io.EOF:
+			return fmt.Errorf("it answers %s", resp.Status)
+		case err != nil:
+			return err
+		case m.Error != "":
+			return errors.New(m.Error)
+		case m.Message != "" && resp.StatusCode != http.StatusOK:
+			return fmt.Errorf("%s (%s)", m.Message, resp.Status)
 		}
-		if last.Error != "" {
-			return errors.New(last.Error)
+		if see != nil {
+			see(&m)
 		}
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s (%s)", strings.TrimSpace(last.Message), resp.Status)
-	}
-	return nil
 }
 
 // rootCause drops what net/http puts around an error: the made-up address.
@@ -159,55 +201,4 @@ func rootCause(err error) error {
 		return u.Err
 	}
 	return err
-}
-
-// engineFor is the engine that an output names. The run asks each once.
-func (r *run) engineFor(ctx context.Context, e *export) (*engine, error) {
-	address, err := engineAddress(r.Backend.opt.DockerConfig, e.output.Attrs["context"])
-	if err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	known := r.engines[address]
-	r.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	en, err := dialEngine(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.engines == nil {
-		r.engines = map[string]*engine{}
-	}
-	r.engines[address] = en
-	return en, nil
-}
-
-// checkEngines sees before anything is built that every engine that an image is for is there and can hold it.
-func (r *run) checkEngines(ctx context.Context) error {
-	for _, e := range r.exports {
-		if e.output.Type != schema.OutputDocker || e.key != "" {
-			continue
-		}
-		en, err := r.engineFor(ctx, e)
-		if err != nil {
-			return r.exportFailure(e, err, "start docker, or name an engine with DOCKER_HOST")
-		}
-		if e.index && !en.containerd {
-			return r.exportFailure(e, fmt.Errorf("the Docker Engine at %s keeps images in its classic store, which holds one platform under a name, and target %s is built for %d",
-				en.address, e.target, len(e.builds)), "build one platform with --platform, or turn the containerd image store on: \"features\": {\"containerd-snapshotter\": true} in the engine's daemon.json")
-		}
-	}
-	return nil
-}
-
-func (r *run) exportFailure(e *export, err error, hint string) error {
-	f := &exec.Failure{Kind: exec.OutputFailed, Err: err, Hint: hint}
-	for _, b := range e.builds {
-		f.Uses = append(f.Uses, b.use())
-	}
-	return f
 }

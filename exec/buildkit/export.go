@@ -58,7 +58,7 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 		case e.output.Type == schema.OutputDocker:
 			engine = append(engine, step(r.load))
 		default:
-			if e.output.Push && pushed > 1 && !e.byDigest() {
+			if e.output.Push && pushed > 1 && !e.byDigest() && !r.classic() {
 				first = append(first, step(r.pushDigest))
 			}
 			last = append(last, step(r.exportImage))

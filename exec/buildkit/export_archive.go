@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -70,38 +69,5 @@ func (r *run) ownSession(opt *client.SolveOpt) error {
 	auth := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: r.credentials()})
 	opt.SharedSession, opt.SessionPreInitialized = nil, false
 	opt.SharedKey, opt.Session = sharedKey(), append([]session.Attachable{auth}, more...)
-	return nil
-}
-
-// load puts an image into a Docker Engine.
-func (r *run) load(ctx context.Context, e *export) error {
-	r.announce("loading", e)
-	engine, err := r.engineFor(ctx, e)
-	if err != nil {
-		return err
-	}
-	entry := client.ExportEntry{Type: client.ExporterDocker, Attrs: e.attrs()}
-	delete(entry.Attrs, "context")
-	if e.index || engine.containerd {
-		entry.Type = client.ExporterOCI
-	}
-	pr, pw := io.Pipe()
-	loaded := make(chan error, 1)
-	go func() {
-		err := engine.load(ctx, pr)
-		pr.CloseWithError(err) // a nil error ends the reading too
-		loaded <- err
-	}()
-	entry.Output = func(map[string]string) (io.WriteCloser, error) { return pw, nil }
-	resp, err := r.receiveFrom(ctx, e, entry)
-	pw.CloseWithError(err)
-	lerr := <-loaded
-	switch {
-	case lerr != nil && lerr != io.ErrClosedPipe && (err == nil || lerr != err):
-		return fmt.Errorf("the image cannot be loaded into %s: %w", engine.address, lerr)
-	case err != nil:
-		return err
-	}
-	r.report(ctx, e, resp)
 	return nil
 }

@@ -64,7 +64,9 @@ func (r *run) exportImage(ctx context.Context, e *export) error {
 	}
 	r.announce(verb, e)
 	attrs := e.attrs()
-	attrs["push"] = strconv.FormatBool(e.output.Push)
+	if !r.classic() {
+		attrs["push"] = strconv.FormatBool(e.output.Push)
+	}
 	if e.byDigest() {
 		repos, err := repositories(attrs["name"])
 		if err != nil {
@@ -72,11 +74,15 @@ func (r *run) exportImage(ctx context.Context, e *export) error {
 		}
 		attrs["name"] = repos
 	}
-	resp, err := r.exportTo(ctx, e, client.ExporterImage, attrs)
-	if err == nil {
-		r.report(ctx, e, resp)
+	resp, err := r.exportTo(ctx, e, r.imageExporter(), attrs)
+	if err != nil {
+		return err
 	}
-	return err
+	r.report(ctx, e, resp)
+	if e.output.Push && r.classic() {
+		return r.pushFromEngine(ctx, e)
+	}
+	return nil
 }
 
 // exportTo lets an exporter that sends nothing to this process make the result.

@@ -69,7 +69,7 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 		return nil, err
 	}
 	defer r.export.close()
-	if err := r.checkEngines(ctx); err != nil {
+	if err := r.checkExports(ctx); err != nil {
 		return nil, err
 	}
 	r.session, err = r.openSession(ctx)

@@ -52,7 +52,7 @@ func (b *Backend) openSession(ctx context.Context, more ...session.Attachable) (
 	go func() {
 		defer close(bs.done)
 		// The run ends the session by Close; a failure to connect shows in the first call that needs it.
-		_ = s.Run(context.WithoutCancel(ctx), b.client.Dialer())
+		_ = s.Run(context.WithoutCancel(ctx), b.dialSession)
 	}()
 	return bs, nil
 }
