@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/docker/go-units"
 
@@ -222,4 +223,31 @@ func (b *builder) entitlements(v *value) {
 			b.out.Entitlements = append(b.out.Entitlements, it.text)
 		}
 	}
+}
+
+func (b *builder) timeout(v *value) {
+	it := orEmpty(v).one
+	if it.text == "" {
+		return
+	}
+	d, err := time.ParseDuration(it.text)
+	if err != nil || d <= 0 {
+		b.errorf(codeBadSize, it.at, "Bad time", "", "%q is not a time; write a number with s, m or h, such as 90s.", it.text)
+		return
+	}
+	b.out.Timeout = d
+}
+
+// number reads a whole number of at least low; 0 if it is not set.
+func (l *loader) number(name string, v *value, low int) (int, bool) {
+	it := orEmpty(v).one
+	if v == nil || v.null || it.text == "" {
+		return 0, true
+	}
+	n, err := strconv.Atoi(it.text)
+	if err != nil || n < low {
+		l.errorf(codeBadSize, it.at, "Bad number", "", "%s must be a whole number of at least %d, not %q.", name, low, it.text)
+		return 0, false
+	}
+	return n, true
 }

@@ -203,6 +203,16 @@ var Language = Table{
 				Doc: "How foreign platforms are reached: as-written, emulate, cross or auto."},
 			{Name: "recipe_cache", Type: TypeBool, Default: "true", Merge: MergeReplace, SetKey: "recipe_cache", Platform: true, In: XbuildDialect,
 				Doc: "Let stages that xbuild cross-compiles share one compile cache. It changes nothing but the time."},
+			{Name: "verify", Type: TypeBool, Default: "false", Merge: MergeReplace, SetKey: "verify", Platform: true, In: XbuildDialect,
+				Doc: "Fail if a program in the result is for another machine than the platform's, also where the Dockerfile is built as written."},
+			{Name: "timeout", Type: TypeString, Merge: MergeReplace, SetKey: "timeout", Platform: true, In: XbuildDialect,
+				Doc: "How long the build for one platform may take, such as 90s or 10m."},
+			{Name: "retries", Type: TypeString, Default: `"0"`, Merge: MergeReplace, SetKey: "retries", Platform: true, In: XbuildDialect,
+				Doc: "How many times a build that fails is tried again."},
+			{Name: "concurrency", Type: TypeString, Merge: MergeReplace, SetKey: "concurrency", In: XbuildDialect,
+				Doc: "How many platforms are built at the same time."},
+			{Name: "depends_on", Type: TypeStringList, Merge: MergeReplace, In: XbuildDialect,
+				Doc: "Targets that are built before this one begins, without using anything of theirs."},
 		}},
 }
 
