@@ -14,7 +14,8 @@ func (p *planner) resolveStages() {
 	for _, b := range p.builds {
 		b.id = p.dockerfileID(b)
 		pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
-			ByIndex: map[int]string{}, Links: b.links}
+			ByIndex: map[int]string{}, Links: b.links, SecretNames: b.secretNames, SSHNames: b.sshNames,
+			After: b.target.DependsOn, Concurrency: b.target.Concurrency}
 		if b.file == nil {
 			p.opaqueStage(b, &pb)
 		} else if b.graph = p.route(b, p.resolve(b, b.final, b.platform)); b.graph != nil {
@@ -24,6 +25,7 @@ func (p *planner) resolveStages() {
 		b.result = pb.Result
 		p.plan.Builds = append(p.plan.Builds, pb)
 	}
+	p.orderStages()
 	p.stop = p.stop || p.diags.HasErrors()
 	for _, id := range p.order() {
 		p.plan.Stages = append(p.plan.Stages, *p.instances[id].stage)
@@ -81,6 +83,34 @@ func (p *planner) order() []string {
 		}
 	}
 	return ids
+}
+
+// orderStages adds to the results of builds that wait for others the edges that say so.
+func (p *planner) orderStages() {
+	for _, b := range p.plan.Builds {
+		in := p.instances[b.Result]
+		if in == nil {
+			continue
+		}
+		for _, d := range p.plan.Builds {
+			if !slices.Contains(b.After, d.Target) || d.Result == "" || p.needs(d.Result, b.Result) {
+				continue // it may be part of what it is waited for
+			}
+			need := Need{ID: d.Result, Via: "order", Line: in.stage.Line}
+			if !slices.ContainsFunc(in.stage.Needs, func(n Need) bool { return n.ID == need.ID }) {
+				in.stage.Needs = append(in.stage.Needs, need)
+			}
+		}
+	}
+}
+
+// needs reports whether a stage is another one or needs it, directly or not.
+func (p *planner) needs(id, other string) bool {
+	if id == other {
+		return true
+	}
+	in := p.instances[id]
+	return in != nil && slices.ContainsFunc(in.stage.Needs, func(n Need) bool { return p.needs(n.ID, other) })
 }
 
 func (p *planner) opaqueStage(b *build, pb *Build) {
