@@ -65,6 +65,13 @@ var exceptions = []exception{
 		xbuild: "an error: at top level there is no such name",
 		shows:  accepts, cases: []string{"six-06-globals-and-cells/1", "six-06-globals-and-cells/2"},
 	},
+	{
+		item: "2.2", source: "commands/root.go and docker/cli's cli/debug: set DEBUG to 1 in the program's own environment",
+		what:   "a variable called `DEBUG`, set by the environment",
+		peer:   "is 1 whatever the environment says, even `false`",
+		xbuild: "is what the environment says",
+		shows:  prints(`"D": "true"`), cases: []string{"variables-called-debug/1"},
+	},
 }
 
 func exceptionFor(name string) *exception {
@@ -130,4 +137,14 @@ func accepts(t *testing.T, c testCase, peer program) error {
 		return fmt.Errorf("the peer refuses it too: %s", lastError(r.stderr))
 	}
 	return nil
+}
+
+// prints is for what the peer gets wrong in this way.
+func prints(what string) func(*testing.T, testCase, program) error {
+	return func(t *testing.T, c testCase, peer program) error {
+		if r := peer.run(t, layOut(t, c), c); !strings.Contains(r.stdout, what) {
+			return fmt.Errorf("the peer does not print %s any more:\n%s%s", what, r.stdout, lastError(r.stderr))
+		}
+		return nil
+	}
 }
