@@ -252,7 +252,7 @@ func (l *bakeLoader) bakeVariables() []schema.Variable {
 	for _, v := range l.variables {
 		s := schema.Variable{Name: v.name, Description: v.description, Source: v.source, Range: v.at}
 		if val, ok := l.root.Variables[v.name]; ok {
-			s.Value = display(val)
+			s.Value = bakeDisplay(val, v.typ, v.typed)
 			s.Null = val.IsNull()
 		}
 		if v.typed {

@@ -40,7 +40,8 @@ type Env struct {
 	Environ func() []string
 	// LocalPlatform is the platform of this process, the value of BAKE_LOCAL_PLATFORM.
 	LocalPlatform string
-	// Stat looks at a file, like os.Stat: secret files and the places of outputs are checked. Nil skips the checks.
+	// Stat looks at a file, like os.Stat: secret files, SSH agents and the places of outputs are checked. Nil skips the
+	// checks.
 	Stat func(path string) (fs.FileInfo, error)
 	// Remote tells whether a context is a git or http URL, and whether git reaches it through SSH. Nil means a plain
 	// look at its beginning and end.

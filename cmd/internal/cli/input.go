@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -144,58 +145,79 @@ func (f *inputFlags) any() bool {
 type definition struct {
 	files []*hcl.File
 	env   hcl.Env
+	// sources are the texts of all files, also of those that could not be parsed, which are not among files.
+	sources diag.Sources
 }
 
 // read reads the build files. Problems are printed; the error then only carries the exit code.
-func (a *app) read(f *inputFlags, targets []string) (*definition, error) {
-	if err := f.enter(); err != nil {
+func (a *app) read(ctx context.Context, f *inputFlags, targets []string) (*definition, error) {
+	def, diags, err := a.parse(ctx, f, targets)
+	if err != nil {
 		return nil, err
+	}
+	if diags.HasErrors() {
+		return nil, a.report(diags, def.sources)
+	}
+	return def, nil
+}
+
+// parse reads the build files and their syntax. The error is about what is no fault of a build file's text.
+func (a *app) parse(_ context.Context, f *inputFlags, targets []string) (*definition, diag.List, error) {
+	if err := f.enter(); err != nil {
+		return nil, nil, err
 	}
 	dir, err := os.Getwd()
 	if err != nil {
-		return nil, &exitError{ExitUsage, err}
+		return nil, nil, &exitError{ExitUsage, err}
 	}
 	paths, err := f.paths(dir, a.getenv)
 	if err != nil {
-		return nil, &exitError{ExitUsage, err}
+		return nil, nil, &exitError{ExitUsage, err}
 	}
-	def := &definition{env: hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
-		LocalPlatform: localPlatform(), Stat: os.Stat, Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}}
-	for _, t := range targets {
-		name, _, _ := strings.Cut(t, "@")
-		def.env.Targets = append(def.env.Targets, name)
-	}
-	for _, v := range f.vars {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok || name == "" {
-			return nil, &exitError{ExitUsage, fmt.Errorf("--var %s: want NAME=VALUE", v)}
-		}
-		def.env.Vars[name] = value
+	def := &definition{sources: diag.Sources{}}
+	if def.env, err = f.env(dir, targets); err != nil {
+		return nil, nil, err
 	}
 	var diags diag.List
-	sources := diag.Sources{}
+	empty := true
 	for _, p := range paths {
 		name, abs, text, err := a.readFile(dir, p)
 		if err != nil {
-			return nil, &exitError{ExitUsage, err}
+			return nil, nil, &exitError{ExitUsage, err}
 		}
 		if len(text) == 0 && hcl.Dialect(abs) == schema.BakeDialect {
 			continue // as if it were not there
 		}
-		sources[name] = text
+		empty = false
+		def.sources[name] = text
 		file, d := hcl.Parse(name, abs, text)
 		diags = append(diags, d...)
 		if file != nil {
 			def.files = append(def.files, file)
 		}
 	}
-	if diags.HasErrors() {
-		return nil, a.report(diags.Sorted(), sources)
+	if empty {
+		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the build files are empty: %s", strings.Join(paths, ", "))}
 	}
-	if len(def.files) == 0 {
-		return nil, &exitError{ExitUsage, fmt.Errorf("the build files are empty: %s", strings.Join(paths, ", "))}
+	return def, diags.Sorted(), nil
+}
+
+// env is the world in which the build files are evaluated.
+func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
+	env := hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
+		LocalPlatform: localPlatform(), Stat: os.Stat, Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}
+	for _, t := range targets {
+		name, _, _ := strings.Cut(t, "@")
+		env.Targets = append(env.Targets, name)
 	}
-	return def, nil
+	for _, v := range f.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return env, &exitError{ExitUsage, fmt.Errorf("--var %s: want NAME=VALUE", v)}
+		}
+		env.Vars[name] = value
+	}
+	return env, nil
 }
 
 // paths are the build files to read: those of -f, else those of the environment, else those that are found.
@@ -248,8 +270,8 @@ func localPlatform() string {
 }
 
 // load reads and evaluates the build files. Problems are printed; the error then only carries the exit code.
-func (a *app) load(f *inputFlags, targets []string) (*schema.Config, error) {
-	def, err := a.read(f, targets)
+func (a *app) load(ctx context.Context, f *inputFlags, targets []string) (*schema.Config, error) {
+	def, err := a.read(ctx, f, targets)
 	if err != nil {
 		return nil, err
 	}

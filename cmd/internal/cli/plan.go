@@ -88,7 +88,7 @@ func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []str
 
 // planFor plans what the command line asks for. The plan may be there beside an error, to be shown; nil if there is nothing to show.
 func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offline bool) (*plan.Plan, *schema.Config, error) {
-	cfg, err := a.load(in, args)
+	cfg, err := a.load(ctx, in, args)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -29,7 +29,7 @@ func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	def, err := a.read(in, args)
+	def, err := a.read(c.Context(), in, args)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 
 // planWrite edits the Dockerfiles of the targets in place. All of them are written, or, if one cannot be, none.
 func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args []string) error {
-	cfg, err := a.load(in, args)
+	cfg, err := a.load(ctx, in, args)
 	if err != nil {
 		return err
 	}
