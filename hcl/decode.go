@@ -58,9 +58,6 @@ var language = schema.Language.Of(schema.XbuildDialect)
 // reserved are top-level names that belong to the language, now or soon, and cannot be global attributes.
 var reserved = []string{"platforms", "strategy", "builder", "include"}
 
-// required names the attribute without which a block of the type means nothing.
-var required = map[string]string{"group": "targets", "platforms": "list"}
-
 // decode adds the blocks and the bare attributes of one file.
 func (l *loader) decode(f *File) {
 	types := &hhcl.BodySchema{}
@@ -88,7 +85,7 @@ func (l *loader) decode(f *File) {
 		}
 	}
 	for _, a := range inOrder(attrs) {
-		if f.json && a.Name == "//" {
+		if f.json && (a.Name == "//" || a.Name == "$schema") { // a comment, and what tells an editor about the file
 			continue
 		}
 		g := &attribute{name: a.Name, nameAt: f.rng(a.NameRange), at: f.rng(a.Range), expr: a.Expr, file: f}
@@ -155,8 +152,10 @@ func (l *loader) decodeBlock(f *File, hb *hhcl.Block) *block {
 		b.attrs[a.Name] = &attribute{spec: b.typ.Attribute(a.Name), name: a.Name, nameAt: f.rng(a.NameRange), at: f.rng(a.Range),
 			expr: a.Expr, file: f, owner: owner}
 	}
-	if name := required[b.typ.Name]; name != "" && b.attrs[name] == nil && !ds.HasErrors() {
-		l.errorf(codeMissingAttribute, b.at, "Missing attribute", "", "A %s block needs the attribute %q.", b.typ.Name, name)
+	for _, a := range b.typ.Attributes {
+		if a.Required && b.attrs[a.Name] == nil && !ds.HasErrors() {
+			l.errorf(codeMissingAttribute, b.at, "Missing attribute", "", "A %s block needs the attribute %q.", b.typ.Name, a.Name)
+		}
 	}
 	return b
 }

@@ -6,7 +6,9 @@ type BlockType struct {
 	Labels     []string // what each label means
 	Doc        string
 	Attributes []Attribute
-	Since      string
+	// Blocks may stand inside the block, any number of times.
+	Blocks []BlockType
+	Since  string
 }
 
 // Attribute is one attribute of a block. The decoder, --set, the reference page and completion read this table and
@@ -16,6 +18,8 @@ type Attribute struct {
 	Type    ValueType
 	Default string // as it would be written; empty means unset
 	Merge   MergeRule
+	// Required says that a block without the attribute means nothing.
+	Required bool
 	// SetKey is the key in --set TARGET.KEY=VALUE; empty means that --set cannot change it. SubKey says that the key
 	// needs a second part (args.NAME).
 	SetKey string
@@ -59,6 +63,11 @@ const (
 	TypeAttestList ValueType = "list(attest)"
 	TypePolicyList ValueType = "list(policy)"
 	TypeResources  ValueType = "object(resources)"
+	TypeMatrix     ValueType = "map(list(any))"
+	TypeNames      ValueType = "list(name)"       // words, not strings
+	TypeName       ValueType = "name"             // a word
+	TypeType       ValueType = "type"             // a type expression, such as list(string)
+	TypeExpression ValueType = "any, of the call" // evaluated when and where the block is used
 	TypeAny        ValueType = "any"
 )
 
@@ -98,13 +107,13 @@ var Language = Table{
 	{Name: "platforms", Labels: []string{"name"}, Since: "0.1",
 		Doc: "A named set of platforms; platforms.NAME is a list of strings.",
 		Attributes: []Attribute{
-			{Name: "list", Type: TypeStringList, Doc: "The platforms, os/arch or os/arch/variant."},
+			{Name: "list", Type: TypeStringList, Required: true, Doc: "The platforms, os/arch or os/arch/variant."},
 			{Name: "description", Type: TypeString, Doc: "Shown to users."},
 		}},
 	{Name: "group", Labels: []string{"name"}, Since: "0.1",
 		Doc: "A name for several targets. The group \"default\" is built when no target is named.",
 		Attributes: []Attribute{
-			{Name: "targets", Type: TypeStringList, Doc: "Targets or groups."},
+			{Name: "targets", Type: TypeStringList, Required: true, Doc: "Targets or groups."},
 			{Name: "description", Type: TypeString, Doc: "Shown to users."},
 		}},
 	{Name: "target", Labels: []string{"name"}, Since: "0.1",
@@ -172,6 +181,51 @@ var Language = Table{
 			{Name: "recipe_cache", Type: TypeBool, Default: "true", Merge: MergeReplace, SetKey: "recipe_cache", Platform: true, In: XbuildDialect,
 				Doc: "Let stages that xbuild cross-compiles share one compile cache. It changes nothing but the time."},
 		}},
+}
+
+// BakeProgram is what Bake's files have beside [Language]: blocks and attributes that say which names, functions and
+// targets there are before any of them has a value. They are no part of a target's value.
+var BakeProgram = Table{
+	{Name: "variable",
+		Attributes: []Attribute{
+			{Name: "type", Type: TypeType, Doc: "Type of the value: string, number, bool, any, or list(), set(), map(), tuple() and object() of types."},
+		},
+		Blocks: []BlockType{{Name: "validation", Since: "0.1",
+			Doc: "A condition that the value must satisfy.",
+			Attributes: []Attribute{
+				{Name: "condition", Type: TypeBool, Required: true, Doc: "True if the value is good; it reads variables only."},
+				{Name: "error_message", Type: TypeString, Doc: "What is said if it is not."},
+			}}}},
+	{Name: "function", Labels: []string{"name"}, Since: "0.1",
+		Doc: "A function of the build file. A function of the language wins over one of the same name.",
+		Attributes: []Attribute{
+			{Name: "params", Type: TypeNames, Required: true, Doc: "Names of the parameters; [] if there are none."},
+			{Name: "variadic_params", Type: TypeName, Doc: "Name of the list of all further arguments."},
+			{Name: "result", Type: TypeExpression, Required: true, Doc: "What a call gives; it reads parameters, variables and top-level attributes."},
+		}},
+	{Name: "target",
+		Attributes: []Attribute{
+			{Name: "matrix", Type: TypeMatrix, Merge: MergeNone, Doc: "Makes one target for each combination of the values; the block's name is then a group of them."},
+			{Name: "name", Type: TypeString, Merge: MergeNone, Doc: "Name of each target of a matrix."},
+		}},
+}
+
+// Whole is all that files of a dialect may hold, for reference, completion and editors.
+func Whole(d Dialect) Table {
+	out := Language.Of(d)
+	if d != BakeDialect {
+		return out
+	}
+	for _, b := range BakeProgram {
+		own := out.Block(b.Name)
+		if own == nil {
+			out = append(out, b)
+			continue
+		}
+		own.Attributes = append(own.Attributes, b.Attributes...)
+		own.Blocks = append(own.Blocks, b.Blocks...)
+	}
+	return out
 }
 
 // Of is the part of the table that files of a dialect may use.
