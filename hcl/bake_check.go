@@ -199,8 +199,8 @@ func (c checker) ssh() {
 
 // agent checks that the socket or the keys of one SSH entry are there.
 func (c checker) agent(id string, paths []string) {
-	if c.env.Stat == nil {
-		return // whether there is an agent is a matter of the machine, like its files
+	if c.env.Portable {
+		return
 	}
 	if len(paths) == 0 || len(paths) == 1 && paths[0] == "" {
 		sock, _ := c.env.Getenv("SSH_AUTH_SOCK")
@@ -319,7 +319,7 @@ func checkAnnotation(a string) error {
 
 // stat looks at a file, relative to the working directory. Without a file system nothing is known: both are nil.
 func (e *Env) stat(p string) (fs.FileInfo, error) {
-	if e.Stat == nil {
+	if e.Stat == nil || e.Portable {
 		return nil, nil
 	}
 	if !filepath.IsAbs(p) {

@@ -19,6 +19,7 @@ func List(files []*File, env Env) (*schema.Config, diag.List) {
 	if bake, ds := dialectOf(files); ds != nil {
 		return &schema.Config{Sources: sourcesOf(files)}, ds
 	} else if !bake {
+		env.Targets = []string{} // nobody asks for any, so that mistakes in them are warnings
 		return Load(files, env)
 	}
 	l := newBakeLoader(files, env)

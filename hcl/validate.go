@@ -8,8 +8,7 @@ import (
 )
 
 // Validate checks build files: all that they say, and every target and group that they declare, or those that
-// Env.Targets names. What a build asks for that cannot be carried out yet is a warning. With Env.Stat nil the result does
-// not depend on the machine: secret files, SSH agents and the places of outputs are not looked at.
+// Env.Targets names. What a build asks for that cannot be carried out yet is a warning.
 //
 // The Config has the targets, groups and variables that were checked, and always its Sources.
 func Validate(files []*File, env Env) (*schema.Config, diag.List) {

@@ -75,7 +75,7 @@ func (a *app) formatFiles(names []string) ([]formatFile, error) {
 		if err != nil {
 			return nil, &exitError{ExitUsage, err}
 		}
-		found, err := hcl.FindAll(dir)
+		found, _, err := hcl.FindAll(dir)
 		if err != nil {
 			return nil, &exitError{ExitUsage, err}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/git"
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/hcl"
 	"github.com/xbuild/xbuild/plan"
@@ -170,7 +171,7 @@ func (a *app) parse(_ context.Context, f *inputFlags, targets []string) (*defini
 	if err != nil {
 		return nil, nil, &exitError{ExitUsage, err}
 	}
-	paths, err := f.paths(dir, a.getenv)
+	paths, err := a.paths(f, dir)
 	if err != nil {
 		return nil, nil, &exitError{ExitUsage, err}
 	}
@@ -205,10 +206,13 @@ func (a *app) parse(_ context.Context, f *inputFlags, targets []string) (*defini
 // env is the world in which the build files are evaluated.
 func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
 	env := hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
-		LocalPlatform: localPlatform(), Stat: os.Stat, Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}
+		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}
 	for _, t := range targets {
 		name, _, _ := strings.Cut(t, "@")
 		env.Targets = append(env.Targets, name)
+	}
+	if len(targets) == 0 {
+		env.Targets = []string{"default"}
 	}
 	for _, v := range f.vars {
 		name, value, ok := strings.Cut(v, "=")
@@ -221,11 +225,11 @@ func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
 }
 
 // paths are the build files to read: those of -f, else those of the environment, else those that are found.
-func (f *inputFlags) paths(dir string, getenv func(string) string) ([]string, error) {
+func (a *app) paths(f *inputFlags, dir string) ([]string, error) {
 	if len(f.files) > 0 {
 		return f.files, nil
 	}
-	list, sep := getenv("BUILDX_BAKE_FILE"), getenv("BUILDX_BAKE_PATH_SEPARATOR")
+	list, sep := a.getenv("BUILDX_BAKE_FILE"), a.getenv("BUILDX_BAKE_PATH_SEPARATOR")
 	if sep == "" {
 		sep = string(os.PathListSeparator)
 	}
@@ -238,7 +242,11 @@ func (f *inputFlags) paths(dir string, getenv func(string) string) ([]string, er
 	if len(out) > 0 {
 		return out, nil
 	}
-	return hcl.FindAll(dir)
+	files, ignored, err := hcl.FindAll(dir)
+	for _, p := range ignored {
+		fmt.Fprintf(a.err, "xbuild: %s is read; %s beside it is ignored, unless -f names it\n", filepath.Base(files[0]), filepath.Base(p))
+	}
+	return files, err
 }
 
 // readFile reads one build file. name is how diagnostics call it.

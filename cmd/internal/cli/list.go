@@ -110,7 +110,8 @@ type listedVariable struct {
 	Name        string  `json:"name"`
 	Description string  `json:"description,omitempty"`
 	Type        string  `json:"type,omitempty"`
-	Value       *string `json:"value,omitempty"` // absent for null
+	Value       *string `json:"value,omitempty"` // absent for null and for what is sensitive
+	Sensitive   bool    `json:"sensitive,omitempty"`
 	Source      string  `json:"source,omitempty"`
 	place
 }
@@ -170,7 +171,7 @@ func (l listing) variables(w io.Writer, vars []schema.Variable) error {
 		if l.places {
 			row.Source = v.Source
 		}
-		if !v.Null {
+		if row.Sensitive = v.Sensitive; !v.Null && !v.Sensitive {
 			row.Value = &v.Value
 		}
 		rows = append(rows, row)
@@ -182,7 +183,10 @@ func (l listing) variables(w io.Writer, vars []schema.Variable) error {
 	t := l.table(w, "VARIABLE", "TYPE", "VALUE", "DESCRIPTION", "SOURCE", "DECLARED")
 	for _, r := range rows {
 		value := "<null>"
-		if r.Value != nil {
+		switch {
+		case r.Sensitive:
+			value = "<sensitive>"
+		case r.Value != nil:
 			value = *r.Value
 		}
 		l.row(t, []string{r.Name, r.Type, value, r.Description}, r.Source, r.place.String())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,7 +47,10 @@ func (a *app) validate(ctx context.Context, in *inputFlags, format string, args 
 	}
 	cfg := &schema.Config{Sources: def.sources}
 	if !diags.HasErrors() {
-		def.env.Stat = nil // the same result on every machine
+		def.env.Portable = true
+		if len(args) == 0 {
+			def.env.Targets = nil // all
+		}
 		var more diag.List
 		cfg, more = hcl.Validate(def.files, def.env)
 		diags = append(diags, more...).Sorted()
@@ -95,13 +99,13 @@ func (a *app) inWorkspace(l diag.List, def *definition) diag.List {
 			continue
 		}
 		r := *out[i].Subject
-		if _, ok := def.sources[r.Filename]; !ok {
-			out[i].Subject = nil
-			continue
-		}
 		abs := r.Filename
 		if !filepath.IsAbs(abs) {
 			abs = filepath.Join(def.env.Dir, abs)
+		}
+		if _, err := os.Stat(abs); err != nil { // the command line, or a file that is not on this machine
+			out[i].Subject = nil
+			continue
 		}
 		if rel, err := filepath.Rel(root, abs); root != "" && err == nil && filepath.IsLocal(rel) {
 			r.Filename = filepath.ToSlash(rel)

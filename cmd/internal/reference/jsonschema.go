@@ -45,12 +45,17 @@ func (g schemaOf) root() object {
 		"//":      true,
 		"$schema": object{"type": "string"},
 	}
-	for _, b := range schema.Whole(g.dialect) {
+	for _, b := range schema.Language.Of(g.dialect) {
 		g.block(b, "")
 		props[b.Name] = labeled(ref(b.Name), b)
 	}
+	for _, a := range schema.TopLevel {
+		if a.Has(g.dialect) {
+			props[a.Name] = g.attribute(a)
+		}
+	}
 	if g.dialect == schema.XbuildDialect {
-		for _, name := range []string{"strategy", "builder", "include"} { // reserved for blocks to come
+		for _, name := range []string{"strategy", "builder"} { // reserved for blocks to come
 			if props[name] == nil {
 				props[name] = false
 			}
@@ -73,13 +78,7 @@ func (g schemaOf) block(b schema.BlockType, prefix string) {
 	props := object{"//": true}
 	var required []string
 	for _, a := range b.Attributes {
-		p := ref(valueName(a.Type))
-		p["description"] = a.Doc
-		var def any
-		if a.Default != "" && json.Unmarshal([]byte(a.Default), &def) == nil {
-			p["default"] = def
-		}
-		props[a.Name] = p
+		props[a.Name] = g.attribute(a)
 		if a.Required {
 			required = append(required, a.Name)
 		}
@@ -99,13 +98,24 @@ func (g schemaOf) block(b schema.BlockType, prefix string) {
 	g.defs[prefix+b.Name] = def
 }
 
+// attribute is the value of an attribute.
+func (g schemaOf) attribute(a schema.Attribute) object {
+	p := ref(valueName(a.Type))
+	p["description"] = a.Doc
+	var def any
+	if a.Default != "" && json.Unmarshal([]byte(a.Default), &def) == nil {
+		p["default"] = def
+	}
+	return p
+}
+
 // valueName is the name of the definition of a type.
 func valueName(t schema.ValueType) string {
 	names := map[schema.ValueType]string{
 		schema.TypeString: "string", schema.TypeBool: "bool", schema.TypeStringList: "strings", schema.TypeStringMap: "map",
 		schema.TypeOutputList: "entries", schema.TypeCacheList: "entries", schema.TypeSecretList: "entries", schema.TypeSSHList: "ssh",
 		schema.TypeAttestList: "entries", schema.TypePolicyList: "entries", schema.TypeResources: "resources", schema.TypeAny: "any",
-		schema.TypeMatrix: "matrix", schema.TypeNames: "names", schema.TypeName: "name", schema.TypeType: "name", schema.TypeExpression: "any",
+		schema.TypeMatrix: "matrix", schema.TypeNameList: "names", schema.TypeName: "name", schema.TypeType: "name", schema.TypeExpression: "any",
 	}
 	name, ok := names[t]
 	if !ok {

@@ -71,7 +71,7 @@ func TestSchemaValues(t *testing.T) {
 		}
 	}
 	own := []string{`{"target": {"a": {"platfroms": ["linux/amd64"]}}}`, `{"platforms": {"p": {}}}`, `{"platforms": {"p": {"list": []}, "q": {"lst": []}}}`,
-		`{"include": ["x"]}`, `{"target": {"a": {"matrix": {"x": 1}}}}`}
+		`{"include": 5}`, `{"builder": {}}`, `{"target": {"a": {"matrix": {"x": 1}}}}`}
 	for _, text := range own {
 		if valid(t, compiled(t, schema.XbuildDialect), text) == nil {
 			t.Errorf("%s is let pass", text)
@@ -132,13 +132,13 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 	}
 	// Every attribute of the table, and one letter less of each.
 	for _, d := range []schema.Dialect{schema.XbuildDialect, schema.BakeDialect} {
-		for _, a := range schema.Whole(d).Block("target").Attributes {
+		for _, a := range schema.Language.Of(d).Block("target").Attributes {
 			if err := valid(t, schemas[d], fmt.Sprintf(`{"target": {"t": {%q: "${x}"}}}`, a.Name)); err != nil {
 				t.Errorf("%s: %s: %v", d, a.Name, err)
 			}
 		}
 	}
-	for _, a := range schema.Whole(schema.XbuildDialect).Block("target").Attributes {
+	for _, a := range schema.Language.Of(schema.XbuildDialect).Block("target").Attributes {
 		check("xbuild.hcl.json", fmt.Sprintf(`{"target": {"t": {%q: null}}}`, a.Name[:len(a.Name)-1]+"_"))
 	}
 	if n < 25 {
