@@ -3,8 +3,12 @@ package hcl
 import (
 	"strings"
 
+	"github.com/hashicorp/hcl/v2/ext/customdecode"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/xbuild/xbuild/schema"
 )
 
 // Function describes a function of the language.
@@ -13,15 +17,23 @@ type Function struct {
 	// Signature is how it is called, with the types of its arguments and of what it gives.
 	Signature string
 	Doc       string
+	In        schema.Dialect // which files can call it
 }
 
 // Functions are the functions of the language by name.
 func Functions() []Function {
-	all := functionsOf(Env{})
+	all, own := functionsOf(Env{}), fileFunctions(Env{}, "")
+	in := map[string]schema.Dialect{}
+	for name, f := range own {
+		all[name], in[name] = f, schema.XbuildDialect
+	}
 	var out []Function
 	for _, name := range sortedKeys(all) {
-		f := all[name]
-		out = append(out, Function{name, signature(name, f), strings.TrimSpace(f.Description())})
+		doc, ok := functionDocs[name]
+		if !ok {
+			doc = all[name].Description()
+		}
+		out = append(out, Function{name, signature(name, all[name]), doc, in[name]})
 	}
 	return out
 }
@@ -50,6 +62,10 @@ func signature(name string, f function.Function) string {
 // typeWord is a type as a build file writes it.
 func typeWord(t cty.Type) string {
 	switch {
+	case t == customdecode.ExpressionClosureType:
+		return "expression"
+	case t == typeexpr.TypeConstraintType:
+		return "type"
 	case t == cty.DynamicPseudoType:
 		return "any"
 	case t.IsListType():
