@@ -122,6 +122,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(a.runCommand(), a.planCommand(), a.printCommand(), a.listCommand(), a.validateCommand(), a.fmtCommand(), a.schemaCommand(),
 		a.graphCommand(), a.daemonCommand(), a.versionCommand())
+	a.addCompletion(root)
 	return root
 }
 
