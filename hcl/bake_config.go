@@ -99,8 +99,11 @@ func (c configurer) source() {
 	}
 	c.out.Contexts = map[string]string{}
 	for k, s := range v.keys {
-		p := strings.TrimPrefix(*s, localPrefix)
-		if !c.special(p) {
+		p, err := c.env.Source.NamedContext(*s)
+		if err != nil {
+			c.bad("contexts", codeBadContext, "Bad context", "", "%s: %v.", k, err)
+		}
+		if p = strings.TrimPrefix(p, localPrefix); !c.special(p) {
 			p = resolvePath(p, c.env.Dir)
 		}
 		c.out.Contexts[k] = p

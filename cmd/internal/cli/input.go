@@ -30,6 +30,7 @@ type inputFlags struct {
 	vars      []string
 	platforms []string
 	strategy  string
+	remote    remoteSource
 
 	bake bakeFlags
 }
@@ -139,7 +140,7 @@ func (f *inputFlags) enter() error {
 
 // any reports whether a flag says what to build, or how.
 func (f *inputFlags) any() bool {
-	return len(f.files)+len(f.sets)+len(f.vars)+len(f.platforms) > 0 || f.strategy != ""
+	return len(f.files)+len(f.sets)+len(f.vars)+len(f.platforms) > 0 || f.strategy != "" || f.remote.url != ""
 }
 
 // definition is the build files that a command line names, and the world to read them in.
@@ -163,7 +164,7 @@ func (a *app) read(ctx context.Context, f *inputFlags, targets []string) (*defin
 }
 
 // parse reads the build files and their syntax. The error is about what is no fault of a build file's text.
-func (a *app) parse(_ context.Context, f *inputFlags, targets []string) (*definition, diag.List, error) {
+func (a *app) parse(ctx context.Context, f *inputFlags, targets []string) (*definition, diag.List, error) {
 	if err := f.enter(); err != nil {
 		return nil, nil, err
 	}
@@ -171,36 +172,73 @@ func (a *app) parse(_ context.Context, f *inputFlags, targets []string) (*defini
 	if err != nil {
 		return nil, nil, &exitError{ExitUsage, err}
 	}
-	paths, err := a.paths(f, dir)
-	if err != nil {
-		return nil, nil, &exitError{ExitUsage, err}
-	}
 	def := &definition{sources: diag.Sources{}}
 	if def.env, err = f.env(dir, targets); err != nil {
 		return nil, nil, err
 	}
+	files, err := a.texts(ctx, f, def, dir)
+	if err != nil {
+		return nil, nil, err
+	}
 	var diags diag.List
-	empty := true
-	for _, p := range paths {
-		name, abs, text, err := a.readFile(dir, p)
-		if err != nil {
-			return nil, nil, &exitError{ExitUsage, err}
-		}
-		if len(text) == 0 && hcl.Dialect(abs) == schema.BakeDialect {
+	var names []string
+	for _, t := range files {
+		names = append(names, t.name)
+		if len(t.text) == 0 && hcl.Dialect(t.path) == schema.BakeDialect {
 			continue // as if it were not there
 		}
-		empty = false
-		def.sources[name] = text
-		file, d := hcl.Parse(name, abs, text)
+		def.sources[t.name] = t.text
+		file, d := hcl.Parse(t.name, t.path, t.text)
 		diags = append(diags, d...)
 		if file != nil {
 			def.files = append(def.files, file)
 		}
 	}
-	if empty {
-		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the build files are empty: %s", strings.Join(paths, ", "))}
+	if len(def.sources) == 0 {
+		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the build files are empty: %s", strings.Join(names, ", "))}
 	}
 	return def, diags.Sorted(), nil
+}
+
+// textFile is a build file that was read.
+type textFile struct {
+	name string // how diagnostics call it
+	path string // absolute
+	text []byte
+}
+
+// texts reads the build files, from the remote source first.
+func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir string) ([]textFile, error) {
+	var out []textFile
+	paths := f.named(a.getenv)
+	if f.remote.url != "" {
+		var there []string
+		var err error
+		there, paths = splitLocal(paths)
+		if out, def.env.Source, err = a.readRemote(ctx, f.remote, dir, there); err != nil {
+			return nil, err
+		}
+		def.env.CmdContext = f.remote.cmdContext
+		if def.env.Source.URL != "" {
+			a.remoteWorld(ctx, &def.env, f.remote)
+		}
+	} else if len(paths) == 0 {
+		var err error
+		if paths, err = a.find(dir); err != nil {
+			return nil, &exitError{ExitUsage, err}
+		}
+	}
+	for _, p := range paths {
+		t, err := a.readFile(dir, p)
+		if err != nil {
+			return nil, &exitError{ExitUsage, err}
+		}
+		if slices.ContainsFunc(out, func(o textFile) bool { return o.name == t.name && o.path != t.path }) {
+			t.name = "./" + t.name // the source has a file of this name
+		}
+		out = append(out, t)
+	}
+	return out, nil
 }
 
 // env is the world in which the build files are evaluated.
@@ -224,12 +262,12 @@ func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
 	return env, nil
 }
 
-// paths are the build files to read: those of -f, else those of the environment, else those that are found.
-func (a *app) paths(f *inputFlags, dir string) ([]string, error) {
+// named are the build files that the command line names, else those that the environment names.
+func (f *inputFlags) named(getenv func(string) string) []string {
 	if len(f.files) > 0 {
-		return f.files, nil
+		return f.files
 	}
-	list, sep := a.getenv("BUILDX_BAKE_FILE"), a.getenv("BUILDX_BAKE_PATH_SEPARATOR")
+	list, sep := getenv("BUILDX_BAKE_FILE"), getenv("BUILDX_BAKE_PATH_SEPARATOR")
 	if sep == "" {
 		sep = string(os.PathListSeparator)
 	}
@@ -239,9 +277,11 @@ func (a *app) paths(f *inputFlags, dir string) ([]string, error) {
 			out = append(out, p)
 		}
 	}
-	if len(out) > 0 {
-		return out, nil
-	}
+	return out
+}
+
+// find finds the build files to read when none is named.
+func (a *app) find(dir string) ([]string, error) {
 	files, ignored, err := hcl.FindAll(dir)
 	for _, p := range ignored {
 		fmt.Fprintf(a.err, "xbuild: %s is read; %s beside it is ignored, unless -f names it\n", filepath.Base(files[0]), filepath.Base(p))
@@ -249,27 +289,29 @@ func (a *app) paths(f *inputFlags, dir string) ([]string, error) {
 	return files, err
 }
 
-// readFile reads one build file. name is how diagnostics call it.
-func (a *app) readFile(dir, p string) (name, abs string, text []byte, err error) {
+// readFile reads one build file of this machine.
+func (a *app) readFile(dir, p string) (textFile, error) {
 	p = strings.TrimPrefix(p, "cwd://")
 	if p == "-" {
-		text, err = io.ReadAll(os.Stdin)
+		text, err := io.ReadAll(os.Stdin)
 		if err != nil {
 			err = fmt.Errorf("the build file cannot be read from standard input: %w", err)
 		}
-		return "-", filepath.Join(dir, "-"), text, err
+		return textFile{"-", filepath.Join(dir, "-"), text}, err
 	}
-	if abs = p; !filepath.IsAbs(abs) {
+	abs := p
+	if !filepath.IsAbs(abs) {
 		abs = filepath.Join(dir, p)
 	}
-	if text, err = os.ReadFile(abs); err != nil {
-		return "", "", nil, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))
+	text, err := os.ReadFile(abs)
+	if err != nil {
+		return textFile{}, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))
 	}
-	name = abs
+	name := abs
 	if rel, err := filepath.Rel(dir, abs); err == nil && len(rel) < len(abs) {
 		name = rel
 	}
-	return name, abs, text, nil
+	return textFile{name, abs, text}, nil
 }
 
 // localPlatform is the platform of this process.

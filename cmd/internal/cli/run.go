@@ -31,8 +31,9 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run [TARGET...]",
 		Short: "Build targets",
 		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds.\n\n" +
-			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".",
+			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".\n\n" + remoteHelp,
 		RunE: func(c *cobra.Command, args []string) error {
+			args = in.takeRemote(args)
 			switch {
 			case f.list != "" && f.print:
 				return &exitError{ExitUsage, errors.New("--list and --print do not go together")}

@@ -31,7 +31,7 @@ func (a *app) validateCommand() *cobra.Command {
 			if !slices.Contains(validateFormats, format) {
 				return &exitError{ExitUsage, fmt.Errorf("--format %s: want %s", format, strings.Join(validateFormats, ", "))}
 			}
-			return a.validate(c.Context(), &in, format, args)
+			return a.validate(c.Context(), &in, format, in.takeRemote(args))
 		},
 	}
 	in.registerFiles(c)
