@@ -1,8 +1,6 @@
 package hcl
 
 import (
-	"strings"
-
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -61,12 +59,5 @@ func validateXbuild(files []*File, env Env) (*schema.Config, diag.List) {
 	if ds.HasErrors() || len(env.Targets) == 0 {
 		return cfg, ds
 	}
-	p := printer{cfg: cfg, res: &bakeResult{targets: map[string]*bakeTarget{}, groups: map[string]*bakeGroup{}}}
-	cfg.Sources[argText] = []byte(strings.Join(env.Targets, " "))
-	off := 0
-	for _, name := range env.Targets {
-		p.add(name, rangeIn(argText, cfg.Sources[argText], off, off+len(name)))
-		off += len(name) + 1
-	}
-	return cfg, append(ds, p.list...)
+	return cfg, append(ds, pick(cfg, env.Targets).list...)
 }
