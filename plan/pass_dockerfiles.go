@@ -123,7 +123,7 @@ func equalText(a, b *string) bool {
 
 // isRemote reports whether a context is read by BuildKit and not from this machine.
 func isRemote(context string) bool {
-	for _, prefix := range []string{"http://", "https://", "git://", "git@", "ssh://"} {
+	for _, prefix := range []string{"http://", "https://", "git://", "git@", "ssh://", "github.com/"} {
 		if strings.HasPrefix(context, prefix) {
 			return true
 		}
