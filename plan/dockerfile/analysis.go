@@ -286,6 +286,12 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 			a.compile[n.Index] = append(a.compile[n.Index], r)
 		}
 	}
+	if v.problem == nil && forBrowser(c) { // the same whatever the target
+		for _, p := range v.products {
+			fs.write(p.Path, false, p.Dir && fs.image(p.Path))
+		}
+		return
+	}
 	if v.sensitive || isBuild(c) {
 		if p := goEnvironment(c, r.Env, a.given); p != nil {
 			a.add(n, r.Line, p)
@@ -313,6 +319,12 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 		fs.write(v.bin+"/"+a.given["GOOS"]+"_"+a.given["GOARCH"], false, true) // the link that pinning adds
 	}
 	fs.products = append(fs.products, v.products...)
+}
+
+// forBrowser reports whether the command itself chooses WebAssembly, which is no target platform.
+func forBrowser(c call) bool {
+	os, arch := c.Env["GOOS"], c.Env["GOARCH"]
+	return (os.Text == "js" || os.Text == "wasip1") && arch.Text == "wasm" && !os.Dyn && !arch.Dyn
 }
 
 // cgoOff refuses a go build that may compile C code when it is not told otherwise.

@@ -99,7 +99,7 @@ func checkRewrite(t *testing.T, f *File, in CrossInput, sound []Group) {
 		o := old[rw.Lines[i]-1]
 		inserted := (strings.HasPrefix(l, "ARG ") || strings.HasPrefix(l, "RUN mkdir -p ") && strings.Contains(l, "ln -sfn . ")) && l != o
 		pinned := strings.Replace(l, " --platform=$BUILDPLATFORM", "", 1) == o
-		if !inserted && !pinned {
+		if !inserted && !pinned && l != o {
 			t.Errorf("line %d %q stands for %q", i+1, l, o)
 		}
 	}

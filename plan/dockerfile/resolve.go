@@ -94,7 +94,7 @@ type Copy struct {
 	Image   string // COPY --from=<image> or named context
 	Sources []string
 	Dest    string // absolute
-	Remote  bool   // ADD of a URL or git repository
+	Remote  bool   // ADD of a URL that is no git repository
 }
 
 // Step is one instruction that changes the file system.

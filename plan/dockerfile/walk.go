@@ -314,7 +314,7 @@ func (w *walker) add(c *instructions.AddCommand, line int, raw string) {
 	cp := Copy{Line: line, Sources: c.SourcePaths, Dest: w.abs(c.DestPath)}
 	for _, s := range c.SourcePaths {
 		if isRemote(s) {
-			cp.Remote = true
+			cp.Remote = cp.Remote || !isGit(s)
 			w.n.URLs = append(w.n.URLs, s)
 		} else {
 			w.n.UsesContext = true
@@ -344,6 +344,13 @@ func (w *walker) abs(p string) string {
 		return path.Clean(p)
 	}
 	return path.Join(w.n.workdir, p)
+}
+
+// isGit reports whether a remote source is a repository: sources, not a file made for one architecture.
+func isGit(s string) bool {
+	s, _, _ = strings.Cut(s, "#")
+	s, _, _ = strings.Cut(s, "?")
+	return strings.HasSuffix(s, ".git") || strings.HasPrefix(s, "git@") || strings.HasPrefix(s, "git://") || strings.HasPrefix(s, "ssh://")
 }
 
 func isRemote(s string) bool {
