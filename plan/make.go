@@ -126,8 +126,7 @@ type build struct {
 	// advice is what could be vouched for.
 	advice []dockerfile.Advice
 	// args are what the final file needs beside the values of the build file, by platform.
-	args  map[schema.Platform]map[string]string
-	graph *dockerfile.Graph
+	args map[schema.Platform]map[string]string
 	// on is the node that runs the build.
 	on *NodeFact
 }
@@ -196,8 +195,15 @@ var sentinel = schema.Platform{OS: "plan9", Arch: "mips64le", Variant: "v0"}
 
 // resolve gives a file the values of a build for a platform; nil after an error, which is noted.
 func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) *dockerfile.Graph {
+	g, d := p.resolved(b, f, target)
+	p.diags = append(p.diags, d...)
+	return g
+}
+
+// resolved is resolve with the errors as a result. It changes nothing, so that many can run at once.
+func (p *planner) resolved(b *build, f *dockerfile.File, target schema.Platform) (*dockerfile.Graph, diag.List) {
 	if f == nil {
-		return nil
+		return nil, nil
 	}
 	v := b.target.On(target)
 	args := v.Args
@@ -209,13 +215,13 @@ func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) 
 	}
 	g, d := f.Resolve(dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
 		Contexts: v.Contexts, Image: p.imageConfig})
-	if d.HasErrors() {
-		if target != sentinel {
-			p.diags = append(p.diags, p.locate(b, d)...)
-		}
-		return nil
+	switch {
+	case !d.HasErrors():
+		return g, nil
+	case target == sentinel:
+		return nil, nil
 	}
-	return g
+	return nil, p.locate(b, d)
 }
 
 // locate adds the target's place in the build file to problems of its Dockerfile.
