@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
@@ -261,6 +262,9 @@ func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
 		n.Image, n.ScratchPlatform = "scratch", pin
 		return n, nil
 	default:
+		if _, err := reference.ParseNormalizedNamed(base); err != nil {
+			return n, diag.List{}.Errorf("bad-image", diag.LineRange(r.f.Path, n.Line), "The base of a stage is not an image reference", "%q: %v.", base, err)
+		}
 		n.Image = base
 	}
 	if pin != nil && n.Base == nil && (n.Context == "" || n.Context != st.Name) {

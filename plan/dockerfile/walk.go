@@ -233,7 +233,7 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 	}
 	r := &Run{Line: line, EndLine: max(lastLine(c.Location()), line), Cmd: c, Env: n.Env.clone(), Workdir: n.workdir}
 	for _, m := range instructions.GetMounts(c) {
-		parts = append(parts, "mount", string(m.Type), m.From, m.Source, m.Target, m.CacheID, fmt.Sprint(m.ReadOnly, m.Required, m.Env))
+		parts = append(parts, "mount", string(m.Type), m.From, m.Source, m.Target, m.CacheID, fmt.Sprint(m.ReadOnly, m.Required, m.SizeLimit, m.CacheSharing), optional(m.Env), optional(m.Mode), optional(m.UID), optional(m.GID))
 		r.Mounts = append(r.Mounts, Mount{Type: string(m.Type), From: m.From, Target: m.Target})
 		if m.Type != instructions.MountTypeBind && m.Type != instructions.MountTypeCache || m.From == "" && m.Type == instructions.MountTypeCache {
 			continue
@@ -320,7 +320,7 @@ func (w *walker) add(c *instructions.AddCommand, line int, raw string) {
 			w.n.UsesContext = true
 		}
 	}
-	parts := []string{"add", strings.Join(c.SourcePaths, "\x00"), cp.Dest, c.Chown, c.Chmod, c.Checksum, fmt.Sprint(c.Link, c.KeepGitDir, c.ExcludePatterns, c.Unpack)}
+	parts := []string{"add", strings.Join(c.SourcePaths, "\x00"), cp.Dest, c.Chown, c.Chmod, c.Checksum, fmt.Sprint(c.Link, optional(c.KeepGitDir), c.ExcludePatterns, optional(c.Unpack))}
 	for _, s := range c.SourceContents {
 		parts = append(parts, "inline", s.Path, s.Data)
 	}
@@ -329,6 +329,14 @@ func (w *walker) add(c *instructions.AddCommand, line int, raw string) {
 	}
 	w.n.Copies = append(w.n.Copies, cp)
 	w.step(line, w.snapshot(raw), nil, parts...)
+}
+
+// optional words a flag that may not be given.
+func optional[T any](v *T) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(*v)
 }
 
 func (w *walker) abs(p string) string {
