@@ -19,6 +19,8 @@ type strategies struct {
 	blocks []*block // in source order
 	// used holds the platforms of the targets that name a block, in order; nil for one that no target names.
 	used map[string][]schema.Platform
+	// asked are those that a target uses which somebody asked for.
+	asked map[string]bool
 }
 
 func (s *strategies) block(name string) *block {
@@ -79,8 +81,9 @@ func (b *builder) strategy(it item) {
 
 func (b *builder) useStrategy(name string, it item) {
 	if b.strategies.used == nil {
-		b.strategies.used = map[string][]schema.Platform{}
+		b.strategies.used, b.strategies.asked = map[string][]schema.Platform{}, map[string]bool{}
 	}
+	b.strategies.asked[name] = b.strategies.asked[name] || !b.lenient
 	used := b.strategies.used[name]
 	for _, p := range b.target.platforms {
 		if !slices.Contains(used, p) {
@@ -115,7 +118,9 @@ func reader(b *block) *attribute {
 // finishStrategies makes the strategy blocks, when it is known which platforms they are for.
 func (l *loader) finishStrategies() []*schema.StrategyBlock {
 	var out []*schema.StrategyBlock
+	defer func() { l.lenient = false }()
 	for _, b := range l.strategies.blocks {
+		l.lenient = l.env.Targets != nil && !l.strategies.asked[b.name]
 		s := &schema.StrategyBlock{Name: b.name, Description: l.text(b, "description"), Range: b.at, Ranges: map[string]diag.Range{}}
 		for name, a := range b.attrs {
 			s.Ranges[name] = a.at

@@ -78,13 +78,22 @@ type planner struct {
 	// assumed says that no node was asked.
 	assumed bool
 
+	// targets and groups are those of the build file by name.
+	targets map[string]*schema.Target
+	groups  map[string]*schema.Group
+
 	plan   *Plan
-	builds []*build
+	builds []*build // links before their users
+	byUse  map[Use]*build
 	files  map[string]*parsed
-	diags  diag.List
-	stop   bool
+	// ids are those of the plan's Dockerfiles by what tells them apart.
+	ids   map[string]string
+	diags diag.List
+	stop  bool
 	// blocked are the reasons why optional builds cannot be made.
 	blocked map[*build]diag.Diagnostic
+	// linkedBy are the builds that link to one; nil until it is needed.
+	linkedBy map[Use][]*build
 	// instances by id, with what judgeKinds needs.
 	instances map[string]*instance
 }
@@ -111,12 +120,13 @@ type build struct {
 	// crossed, vouched and tried tell for each stage of the file what was decided.
 	crossed map[int]bool
 	vouched map[int]dockerfile.Vouch
+	tried   map[int][]Attempt
+	// result is the id of the stage whose files the build is; "" until it is known.
+	result string
 	// advice is what could be vouched for.
 	advice []dockerfile.Advice
-	tried  map[int][]Attempt
 	// args are what the final file needs beside the values of the build file, by platform.
-	args  map[schema.Platform]map[string]string
-	graph *dockerfile.Graph
+	args map[schema.Platform]map[string]string
 	// on is the node that runs the build.
 	on *NodeFact
 }
@@ -143,7 +153,14 @@ type instance struct {
 }
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
-	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
+		files: map[string]*parsed{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+	for _, t := range cfg.Targets {
+		p.targets[t.Name] = t
+	}
+	for _, g := range cfg.Groups {
+		p.groups[g.Name] = g
+	}
 	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Suggestions: []Suggestion{}, Diagnostics: diag.List{},
 		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
 	if len(facts.Nodes) > 0 {
@@ -178,8 +195,15 @@ var sentinel = schema.Platform{OS: "plan9", Arch: "mips64le", Variant: "v0"}
 
 // resolve gives a file the values of a build for a platform; nil after an error, which is noted.
 func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) *dockerfile.Graph {
+	g, d := p.resolved(b, f, target)
+	p.diags = append(p.diags, d...)
+	return g
+}
+
+// resolved is resolve with the errors as a result. It changes nothing, so that many can run at once.
+func (p *planner) resolved(b *build, f *dockerfile.File, target schema.Platform) (*dockerfile.Graph, diag.List) {
 	if f == nil {
-		return nil
+		return nil, nil
 	}
 	v := b.target.On(target)
 	args := v.Args
@@ -191,13 +215,13 @@ func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) 
 	}
 	g, d := f.Resolve(dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
 		Contexts: v.Contexts, Image: p.imageConfig})
-	if d.HasErrors() {
-		if target != sentinel {
-			p.diags = append(p.diags, p.locate(b, d)...)
-		}
-		return nil
+	switch {
+	case !d.HasErrors():
+		return g, nil
+	case target == sentinel:
+		return nil, nil
 	}
-	return g
+	return nil, p.locate(b, d)
 }
 
 // locate adds the target's place in the build file to problems of its Dockerfile.

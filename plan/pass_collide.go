@@ -14,8 +14,8 @@ func (p *planner) checkCollisions() {
 	claim := func(m map[string]string, place, target, attr, code, what string) {
 		if first, taken := m[place]; taken && first != target {
 			d := diag.Diagnostic{Severity: diag.Error, Code: code, Summary: "Two targets write to the same place",
-				Subject: p.cfg.Target(target).At(attr), Detail: fmt.Sprintf("%s and %s both write the %s %s.", first, target, what, place),
-				Related: []diag.Related{{Range: *p.cfg.Target(first).At(attr), Message: "the other one"}}}
+				Subject: p.targets[target].At(attr), Detail: fmt.Sprintf("%s and %s both write the %s %s.", first, target, what, place),
+				Related: []diag.Related{{Range: *p.targets[first].At(attr), Message: "the other one"}}}
 			if !slices.ContainsFunc(p.diags, func(x diag.Diagnostic) bool { return x.Code == code && x.Detail == d.Detail }) {
 				p.diags = append(p.diags, d)
 			}
@@ -35,7 +35,7 @@ func (p *planner) checkCollisions() {
 			image = image || o.Type == schema.OutputImage
 		}
 		if image && len(t.Tags) == 0 {
-			p.diags = p.diags.Errorf("image-without-tag", p.cfg.Target(t.Name).At("output"), "An image has no name", "target %s writes an image, but has no tags.", t.Name)
+			p.diags = p.diags.Errorf("image-without-tag", p.targets[t.Name].At("output"), "An image has no name", "target %s writes an image, but has no tags.", t.Name)
 		}
 		for _, tag := range t.Tags {
 			if image {

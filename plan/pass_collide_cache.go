@@ -27,7 +27,7 @@ func (p *planner) checkCaches() {
 				p.diags = append(p.diags, diag.Diagnostic{Severity: diag.Error, Code: "cache-collision", Summary: "Two targets write to the same place",
 					Subject: b.target.At("cache-to"), Detail: fmt.Sprintf("%s and %s both write the %s.", other, name, place),
 					Advice:  "give each target a cache of its own; cache-from may name them all",
-					Related: []diag.Related{{Range: *p.cfg.Target(other).At("cache-to"), Message: "the other one"}}})
+					Related: []diag.Related{{Range: *p.targets[other].At("cache-to"), Message: "the other one"}}})
 			}
 		}
 	}

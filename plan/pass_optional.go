@@ -23,22 +23,26 @@ func (p *planner) refuseStage(in *instance, d diag.Diagnostic) {
 	}
 }
 
-// users are the builds and all that link to them, directly or not, in plan order.
+// users are the builds and all that link to them, directly or not.
 func (p *planner) users(builds []*build) []*build {
-	hit := map[Use]bool{}
-	for _, b := range builds {
-		hit[b.use()] = true
-	}
-	var out []*build
-	for _, b := range p.builds { // links come before their users
-		for _, u := range b.links {
-			if hit[u] {
-				hit[b.use()] = true
+	if p.linkedBy == nil {
+		p.linkedBy = map[Use][]*build{}
+		for _, b := range p.builds {
+			for _, u := range b.links {
+				p.linkedBy[u] = append(p.linkedBy[u], b)
 			}
 		}
-		if hit[b.use()] {
-			out = append(out, b)
+	}
+	var out []*build
+	seen := map[*build]bool{}
+	for queue := builds; len(queue) > 0; queue = queue[1:] {
+		b := queue[0]
+		if seen[b] {
+			continue
 		}
+		seen[b] = true
+		out = append(out, b)
+		queue = slices.Concat(queue, p.linkedBy[b.use()])
 	}
 	return out
 }
@@ -55,7 +59,7 @@ func (p *planner) dropOptional() {
 		if !out || !b.requested {
 			continue
 		}
-		related := slices.Concat([]diag.Related{{Range: *b.target.At("optional"), Message: "target " + b.target.Name + " is optional there"}}, d.Related)
+		related := []diag.Related{{Range: *b.target.At("optional"), Message: "target " + b.target.Name + " is optional there"}}
 		p.diags = append(p.diags, diag.Diagnostic{Severity: diag.Note, Code: "optional-dropped", Summary: "An optional platform is left out", Subject: d.Subject,
 			Detail: fmt.Sprintf("Target %s is not built for %s: %s", b.target.Name, b.platform, d.Detail), Advice: d.Advice, Related: related})
 	}
@@ -85,26 +89,23 @@ func (p *planner) dropOptional() {
 		})
 	}
 	p.plan.Stages = slices.DeleteFunc(p.plan.Stages, func(s Stage) bool { return len(s.For) == 0 })
-	p.plan.Dockerfiles = slices.DeleteFunc(p.plan.Dockerfiles, func(d Dockerfile) bool {
-		return !slices.ContainsFunc(p.builds, func(b *build) bool { return b.id == d.ID })
-	})
-	p.plan.Targets = []Target{}
-	for _, t := range p.cfg.Targets {
-		p.addTarget(t)
+	used := map[string]bool{}
+	for _, b := range p.builds {
+		used[b.id] = true
 	}
+	p.plan.Dockerfiles = slices.DeleteFunc(p.plan.Dockerfiles, func(d Dockerfile) bool { return !used[d.ID] })
+	p.addTargets()
 }
 
-// missing are the requested platforms of a target that are left out, in declared order.
-func (p *planner) missing(t *schema.Target) []Missing {
+// missing are the platforms of a target that are left out, in declared order.
+func (p *planner) missing(t *schema.Target, builds []*build) []Missing {
 	out := []Missing{}
-	for b, d := range p.blocked {
-		if b.target == t && b.requested {
-			out = append(out, Missing{Platform: b.platform.String(), Code: d.Code, Reason: strings.TrimSuffix(d.Detail, ".")})
-		}
-	}
-	slices.SortFunc(out, func(a, b Missing) int {
-		order := func(m Missing) int { return slices.Index(t.Platforms, schema.MustPlatform(m.Platform)) }
-		return order(a) - order(b)
+	slices.SortFunc(builds, func(a, b *build) int {
+		return slices.Index(t.Platforms, a.platform) - slices.Index(t.Platforms, b.platform)
 	})
+	for _, b := range builds {
+		d := p.blocked[b]
+		out = append(out, Missing{Platform: b.platform.String(), Code: d.Code, Reason: strings.TrimSuffix(d.Detail, ".")})
+	}
 	return out
 }

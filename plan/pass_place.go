@@ -26,12 +26,12 @@ func (p *planner) place() {
 		if in.node == nil {
 			continue
 		}
-		p.checkLabel(s, in)
 		lacks := p.checkSources(s, in)
 		if s.Kind == Emulated && !lacks && !p.checkNative(s, in) {
 			p.checkEmulator(s, in)
 		}
 	}
+	p.checkLabels()
 }
 
 // recordFacts keeps what the plan used of the facts.
@@ -48,11 +48,14 @@ func (p *planner) recordFacts() {
 		}
 		f.Nodes = append(f.Nodes, n)
 	}
+	used := map[string]bool{}
+	for i := range p.plan.Stages {
+		for _, in := range p.plan.Stages[i].Inputs {
+			used[in.Ref] = used[in.Ref] || in.Kind == "image"
+		}
+	}
 	for _, ref := range sortedKeys(p.facts.Images) {
-		used := slices.ContainsFunc(p.plan.Stages, func(s Stage) bool {
-			return slices.ContainsFunc(s.Inputs, func(in Input) bool { return in.Kind == "image" && in.Ref == ref })
-		})
-		if used {
+		if used[ref] {
 			img := p.facts.Images[ref]
 			img.Ref = ref
 			f.Images = append(f.Images, img)
@@ -78,7 +81,7 @@ func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platf
 		return false
 	}
 	what := map[string]string{"base": "base image", "copied": "image that files are copied from"}[use]
-	d := diag.Diagnostic{Severity: diag.Error, Subject: diag.LineRange(in.build.file.Path, line), Related: p.askedBy(s)}
+	d := diag.Diagnostic{Severity: diag.Error, Subject: diag.LineRange(in.build.file.Path, line)}
 	switch {
 	case img.Err != "":
 		d.Code, d.Summary = use+"-unresolved", "The "+what+" cannot be resolved"
@@ -88,32 +91,42 @@ func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platf
 		d.Code, d.Summary = use+"-lacks-platform", "The "+what+" does not exist for the platform"
 		d.Detail = fmt.Sprintf("%s is needed for %s, but exists for %s.", ref, q, strings.Join(img.Platforms, ", "))
 		d.Advice = "remove the platform from the target, or choose another image"
-		d.Related = append(triedNotes(s, ""), d.Related...)
+		d.Related = triedNotes(s, "no-native-node")
 	default:
 		return false
 	}
+	d.Related = append(d.Related, p.askedBy(s)...)
 	p.refuseStage(in, d)
 	return true
 }
 
-// checkLabel refuses an image whose last stage is pinned to another platform: BuildKit labels it with the target platform
-// all the same, and it would not run there.
-func (p *planner) checkLabel(s *Stage, in *instance) {
-	for _, b := range p.plan.Builds {
-		t := p.plan.Target(b.Target)
-		image := t != nil && t.Requested && slices.ContainsFunc(t.Outputs, func(o Output) bool { return o.Type == schema.OutputImage })
-		if b.Result != s.ID || !image || in.node.Root().Image == "scratch" || b.Platform.Takes(in.node.Platform) {
+// checkLabels refuses images whose last stage is pinned to another platform: BuildKit labels them with the target platform
+// all the same, and they would not run there.
+func (p *planner) checkLabels() {
+	images := map[string]bool{}
+	for _, t := range p.plan.Targets {
+		images[t.Name] = t.Requested && slices.ContainsFunc(t.Outputs, func(o Output) bool { return o.Type == schema.OutputImage })
+	}
+	for _, b := range p.builds {
+		in := p.instances[b.result]
+		if in == nil || in.node == nil || !images[b.target.Name] || in.node.Root().Image == "scratch" || b.platform.Takes(in.node.Platform) {
 			continue
 		}
-		p.diags = p.diags.Errorf("wrong-label", diag.LineRange(in.build.file.Path, s.Line), "The image would be labelled with a platform that it is not for",
-			"Stage %s is pinned to %s, and target %s ships it as an image for %s.", s.Stage, in.node.Platform, b.Target, b.Platform)
+		p.diags = p.diags.Errorf("wrong-label", diag.LineRange(in.build.file.Path, in.stage.Line), "The image would be labelled with a platform that it is not for",
+			"Stage %s is pinned to %s, and target %s ships it as an image for %s.", in.stage.Stage, in.node.Platform, b.target.Name, b.platform)
 	}
 }
+
+// maxAsked bounds how many targets an error names that ask for the same thing.
+const maxAsked = 20
 
 func (p *planner) askedBy(s *Stage) []diag.Related {
 	var out []diag.Related
 	for _, u := range s.For {
-		if t := p.cfg.Target(u.Target); t != nil {
+		if len(out) == maxAsked {
+			break
+		}
+		if t := p.targets[u.Target]; t != nil {
 			r := diag.Related{Range: *t.At("platforms"), Message: fmt.Sprintf("target %s is built for %s", u.Target, u.Platform)}
 			if !slices.Contains(out, r) {
 				out = append(out, r)

@@ -7,21 +7,16 @@ import (
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
 )
 
 // resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.
 func (p *planner) resolveStages() {
-	for _, b := range p.builds {
-		b.id = p.dockerfileID(b)
-		pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
-			ByIndex: map[int]string{}, Links: b.links}
-		if b.file == nil {
-			p.opaqueStage(b, &pb)
-		} else if b.graph = p.route(b, p.resolve(b, b.final, b.platform)); b.graph != nil {
-			p.graphStages(b, &pb)
-			pb.Values = b.valuesWithArgs()
+	for chunk := range slices.Chunk(p.builds, resolveAtOnce) {
+		graphs := p.resolveAll(chunk)
+		for i, b := range chunk {
+			p.addStages(b, &graphs[i])
 		}
-		p.plan.Builds = append(p.plan.Builds, pb)
 	}
 	p.stop = p.stop || p.diags.HasErrors()
 	for _, id := range p.order() {
@@ -29,17 +24,75 @@ func (p *planner) resolveStages() {
 	}
 }
 
-// route sends a build to the node that executes what the hub does not, where there is one and the strategy wants it. The
-// graph is that of the build as it is now; nil stays nil.
-func (p *planner) route(b *build, g *dockerfile.Graph) *dockerfile.Graph {
-	if g == nil || len(p.nodes) == 1 {
-		return g
+// resolveAtOnce bounds how many graphs are kept at the same time.
+const resolveAtOnce = 512
+
+// graphs are those of one build: on its platform, and for a target that nobody builds for.
+type graphs struct {
+	on, other *dockerfile.Graph
+	diags     diag.List
+}
+
+// resolveAll resolves builds at once. Builds of one target share the graph that stands for no platform, unless the build
+// file gives each platform values of its own.
+func (p *planner) resolveAll(builds []*build) []graphs {
+	type key struct {
+		target *schema.Target
+		file   *dockerfile.File
 	}
-	foreign := p.foreignRuns(g, b.on)
+	out := make([]graphs, len(builds))
+	first := map[key]int{}
+	shared := make([]int, len(builds))
+	for i, b := range builds {
+		shared[i] = i
+		if k := (key{b.target, b.final}); b.target.PerPlatform == nil {
+			if at, ok := first[k]; ok {
+				shared[i] = at
+			} else {
+				first[k] = i
+			}
+		}
+	}
+	each(len(builds), func(i int) {
+		b := builds[i]
+		out[i].on, out[i].diags = p.resolved(b, b.final, b.platform)
+		if shared[i] == i {
+			out[i].other, _ = p.resolved(b, b.final, sentinel)
+		}
+	})
+	for i, at := range shared {
+		out[i].other = out[at].other
+	}
+	return out
+}
+
+// addStages adds a build and the instances that only it needs so far.
+func (p *planner) addStages(b *build, g *graphs) {
+	b.id = p.dockerfileID(b)
+	pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
+		ByIndex: map[int]string{}, Links: b.links}
+	p.diags = append(p.diags, g.diags...)
+	if b.file == nil {
+		p.opaqueStage(b, &pb)
+	} else if p.route(b, g); g.on != nil {
+		p.graphStages(b, g, &pb)
+		pb.Values = b.valuesWithArgs()
+	}
+	b.result = pb.Result
+	p.plan.Builds = append(p.plan.Builds, pb)
+}
+
+// route sends a build to the node that executes what the hub does not, where there is one and the strategy wants it, and
+// resolves it again for that node.
+func (p *planner) route(b *build, g *graphs) {
+	if g.on == nil || len(p.nodes) == 1 {
+		return
+	}
+	foreign := p.foreignRuns(g.on, b.on)
 	for _, m := range p.modes(b.values) {
 		switch {
 		case len(foreign) == 0 || m == schema.Emulate && p.serves(m, foreign):
-			return g
+			return
 		case m == schema.Native || m == schema.AsWritten:
 			n := p.executor(foreign)
 			if n == nil {
@@ -48,12 +101,13 @@ func (p *planner) route(b *build, g *dockerfile.Graph) *dockerfile.Graph {
 			b.on = n
 			moved := p.resolve(b, b.final, b.platform)
 			if moved == nil || len(p.foreignRuns(moved, n)) == 0 {
-				return moved
+				g.on = moved
+				g.other, _ = p.resolved(b, b.final, sentinel)
+				return
 			}
 			b.on = p.hub() // what the file pins to another platform would be foreign there
 		}
 	}
-	return g
 }
 
 // valuesWithArgs are the values of the build file with what the rewritten Dockerfile needs beside them.
@@ -90,10 +144,10 @@ func (p *planner) opaqueStage(b *build, pb *Build) {
 	pb.Stages, pb.ByIndex[0], pb.Result = []string{id}, id, id
 }
 
-func (p *planner) graphStages(b *build, pb *Build) {
-	other := p.resolve(b, b.final, sentinel)
-	for i, n := range b.graph.Nodes {
-		if !b.graph.Reached[i] {
+func (p *planner) graphStages(b *build, g *graphs, pb *Build) {
+	other := g.other
+	for i, n := range g.on.Nodes {
+		if !g.on.Reached[i] {
 			continue
 		}
 		in := p.instances[n.ID]
@@ -109,34 +163,41 @@ func (p *planner) graphStages(b *build, pb *Build) {
 			}
 			in.stage = p.newStage(b, n)
 			if other != nil {
-				in.stage.ForksAt = b.fork(n.Fork(other.Nodes[i]))
+				in.stage.ForksAt = b.fork(n, other.Nodes[i])
 			}
 			p.instances[n.ID] = in
 		}
-		in.builds = append(in.builds, b)
-		use := Use{b.target.Name, b.platform.String()}
-		if !slices.Contains(in.stage.For, use) {
-			in.stage.For = append(in.stage.For, use)
+		if n := len(in.builds); n == 0 || in.builds[n-1] != b { // builds come one after the other
+			in.builds = append(in.builds, b)
+			in.stage.For = append(in.stage.For, b.use())
 		}
 		pb.Stages = append(pb.Stages, n.ID)
 		pb.ByIndex[i] = n.ID
 	}
-	pb.Result = b.graph.Result.ID
+	pb.Result = g.on.Result.ID
 }
 
-// fork words a fork with the user's own lines.
-func (b *build) fork(f *dockerfile.Fork) *Fork {
+// fork words the fork between a stage and the same one for another target, with the user's own lines.
+func (b *build) fork(n, other *dockerfile.Node) *Fork {
+	f := n.Fork(other)
 	if f == nil {
 		return nil
 	}
-	by := f.By
-	if f.Declared > 0 {
-		by = fmt.Sprintf("%s, declared in line %d", f.By, b.userLine(f.Declared))
-		if b.lines != nil && f.Declared < f.Line && b.userLine(f.Declared) == b.userLine(f.Line) {
-			by = f.By + ", which the compiler is given"
-		}
+	out := &Fork{Line: b.userLine(f.Line), By: f.By}
+	if f.Declared == 0 {
+		return out
 	}
-	return &Fork{Line: b.userLine(f.Line), By: by}
+	if b.lines != nil && f.Declared < f.Line && b.userLine(f.Declared) == b.userLine(f.Line) {
+		out.By = f.By + ", which the compiler is given"
+		return out
+	}
+	r := n.Reach(f, other)
+	out.By, out.Variable, out.Declared = fmt.Sprintf("%s, declared in line %d", f.By, b.userLine(f.Declared)), f.By, b.userLine(f.Declared)
+	out.Steps, out.Shared = r.Steps, r.Shared
+	if r.Below > 0 {
+		out.MoveBelow = b.userLine(r.Below)
+	}
+	return out
 }
 
 // userLine maps a line of the file as it is built to the user's own.
@@ -197,10 +258,8 @@ func (p *planner) newStage(b *build, n *dockerfile.Node) *Stage {
 // contextNeed records a named context: an edge to a linked target's result, or an input.
 func (p *planner) contextNeed(b *build, s *Stage, name string, line int, add func(Input)) {
 	if link, ok := b.links[name]; ok {
-		for _, pb := range p.plan.Builds {
-			if pb.Target == link.Target && pb.Platform.String() == link.Platform && pb.Result != "" {
-				s.Needs = append(s.Needs, Need{ID: pb.Result, Via: "context", Line: line})
-			}
+		if id := p.byUse[link].result; id != "" {
+			s.Needs = append(s.Needs, Need{ID: id, Via: "context", Line: line})
 		}
 		return
 	}

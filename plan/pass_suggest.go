@@ -10,8 +10,11 @@ import (
 
 // suggest writes the strategy blocks that would spare stages the emulation: one for each Dockerfile and set of stages.
 func (p *planner) suggest() {
+	emulated := p.emulatedStages()
 	for _, b := range p.builds {
-		advice := slices.DeleteFunc(slices.Clone(b.advice), func(a dockerfile.Advice) bool { return !p.isEmulated(b, a) })
+		advice := slices.DeleteFunc(slices.Clone(b.advice), func(a dockerfile.Advice) bool {
+			return !emulated[emulatedStage{b.id, a.Stage, b.target.Name}]
+		})
 		if len(advice) == 0 {
 			continue
 		}
@@ -27,12 +30,21 @@ func (p *planner) suggest() {
 	}
 }
 
-// isEmulated reports whether some platform emulates the stage now; else there is nothing to spare.
-func (p *planner) isEmulated(b *build, a dockerfile.Advice) bool {
-	return slices.ContainsFunc(p.plan.Stages, func(s Stage) bool {
-		return s.Kind == Emulated && s.Dockerfile == b.id && s.Stage == a.Stage &&
-			slices.ContainsFunc(s.For, func(u Use) bool { return u.Target == b.target.Name })
-	})
+// emulatedStage is a stage of a Dockerfile that some platform of a target emulates.
+type emulatedStage struct{ dockerfile, stage, target string }
+
+// emulatedStages are the stages where there is something to spare.
+func (p *planner) emulatedStages() map[emulatedStage]bool {
+	out := map[emulatedStage]bool{}
+	for i := range p.plan.Stages {
+		s := &p.plan.Stages[i]
+		for _, u := range s.For {
+			if s.Kind == Emulated {
+				out[emulatedStage{s.Dockerfile, s.Stage, u.Target}] = true
+			}
+		}
+	}
+	return out
 }
 
 func suggestion(file string, advice []dockerfile.Advice) Suggestion {

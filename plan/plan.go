@@ -193,6 +193,14 @@ type Input struct {
 type Fork struct {
 	Line int    `json:"line"`
 	By   string `json:"by"`
+	// Variable is the name of the variable if By is one that the Dockerfile declares, in the line Declared; else "" and 0.
+	Variable string `json:"variable"`
+	Declared int    `json:"declared"`
+	// Steps is how many steps the variable reaches. Shared of them would be the same for all platforms if it were declared below
+	// the line MoveBelow; 0 if nothing is to be gained.
+	Steps     int `json:"steps"`
+	Shared    int `json:"shared"`
+	MoveBelow int `json:"move_below"`
 }
 
 // Suggestion is a strategy block for the stages of a Dockerfile that are of a known kind, but of which nothing can be proven.

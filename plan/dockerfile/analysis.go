@@ -170,7 +170,7 @@ func (a *analysis) overridden(r *Run) *Problem {
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		v, ok := r.Env.Get(k)
 		if !ok {
-			v = a.g.automatic[k]
+			v, _ = a.g.automatic.Get(k)
 		}
 		if v != want[k] {
 			return &Problem{Code: "target-changed", Reason: fmt.Sprintf("%s is set to %q by the Dockerfile or an argument", k, v)}

@@ -30,7 +30,7 @@ type Graph struct {
 	Contexts      map[string]string
 
 	args      map[string]string // build arguments
-	automatic map[string]string // what an ARG of an automatic name gives
+	automatic *vars             // what an ARG of an automatic name gives
 }
 
 // Node is one stage on one platform.
@@ -102,9 +102,8 @@ type Step struct {
 	Line int
 	Key  string
 	// Why names the values that enter the key besides the previous step: variables by name, "COPY --from=NAME", "FROM".
-	env    map[string]string
-	origin map[string]int
-	deps   map[string]string
+	env  *vars
+	deps map[string]string
 }
 
 // resolver holds the state of one Resolve call.
@@ -150,8 +149,9 @@ func (f *File) Resolve(env Env) (*Graph, diag.List) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	buildPlatform, _ := r.global.Get("BUILDPLATFORM")
 	g := &Graph{File: f, Nodes: r.nodes, Reached: make([]bool, len(r.nodes)), Result: r.nodes[idx],
-		Target: env.Target, BuildPlatform: r.global.val["BUILDPLATFORM"], Contexts: env.Contexts, args: env.Args, automatic: r.global.val}
+		Target: env.Target, BuildPlatform: buildPlatform, Contexts: env.Contexts, args: env.Args, automatic: r.global}
 	g.reach(g.Result)
 	return g, nil
 }
@@ -225,7 +225,7 @@ func (r *resolver) bad(line int, err error) diag.List {
 
 // from sets what the FROM line says. Commands come later, since COPY --from may name a stage further down.
 func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
-	n := &Node{Stage: r.f.Stages[i], Env: newVars(), Platform: r.env.Target, target: r.env.Target}
+	n := &Node{Stage: r.f.Stages[i], Env: &vars{}, Platform: r.env.Target, target: r.env.Target}
 	base, err := r.expand(st.BaseName, r.global)
 	if err != nil {
 		return n, r.bad(n.Line, err)
@@ -288,11 +288,17 @@ func contextKey(name string) string {
 func Key(parts ...string) string { return hash(parts...) }
 
 func hash(parts ...string) string {
-	h := sha256.New()
+	n := 0
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s,", len(p), p)
+		n += len(p) + 12
 	}
-	return hex.EncodeToString(h.Sum(nil))[:16]
+	b := make([]byte, 0, n)
+	for _, p := range parts {
+		b = append(strconv.AppendInt(b, int64(len(p)), 10), ':')
+		b = append(append(b, p...), ',')
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
 }
 
 // find resolves the value of --from or from=: a stage by name or number, else an image or named context.
@@ -381,10 +387,17 @@ func (a Step) differs(b Step) *Fork {
 	}
 	// The variable that was set first is the cause; the others usually follow from it.
 	f := &Fork{Line: a.Line, By: "values of the build file"}
-	for _, k := range slices.Sorted(maps.Keys(a.env)) {
-		if l := a.origin[k]; b.env[k] != a.env[k] && l > 0 && (f.Declared == 0 || l < f.Declared) {
-			f.By, f.Declared = k, l
+	if a.env == nil || b.env == nil {
+		return f
+	}
+	var at variable
+	for _, x := range a.env.list {
+		if v, _ := b.env.Get(x.key); v != x.value && x.line > 0 && (at.line == 0 || x.line < at.line || x.line == at.line && x.key < at.key) {
+			at = x
 		}
+	}
+	if at.line > 0 {
+		f.By, f.Declared = at.key, at.line
 	}
 	return f
 }

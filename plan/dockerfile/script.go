@@ -70,8 +70,8 @@ type scriptInput struct {
 
 func (in scriptInput) evaluator() *evaluator {
 	e := &evaluator{known: in.Known, dir: word{Text: in.Run.Workdir}, vars: map[string]word{}, exported: map[string]bool{}, names: map[string]bool{}}
-	for _, k := range in.Run.Env.keys {
-		e.vars[k], e.exported[k] = word{Text: in.Run.Env.val[k]}, true
+	for _, x := range in.Run.Env.list {
+		e.vars[x.key], e.exported[x.key] = word{Text: x.value}, true
 	}
 	for k, v := range in.Given {
 		e.vars[k], e.exported[k] = word{Text: v, Given: true}, true

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"sort"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -105,39 +104,15 @@ func (w *walker) finish() diag.List {
 	n := w.n
 	n.FS = w.key
 	config := append([]string{"config", n.Platform.String(), n.user, n.workdir}, n.meta...)
-	n.ID = hash(append(config, n.FS, w.envText())...)
+	n.ID = hash(append(config, n.FS, w.n.Env.sorted())...)
 	return nil
 }
 
-func (w *walker) envText() string {
-	keys := append([]string(nil), w.n.Env.keys...)
-	sort.Strings(keys)
-	var b strings.Builder
-	for _, k := range keys {
-		fmt.Fprintf(&b, "%s=%q;", k, w.n.Env.val[k])
-	}
-	return b.String()
-}
-
-// step appends a step whose key depends on the steps before and on parts.
-func (w *walker) step(line int, env map[string]string, deps map[string]string, parts ...string) {
+// step appends a step whose key depends on the steps before and on parts. env is what it sees: all variables for a RUN, those
+// that it names for the others.
+func (w *walker) step(line int, env *vars, deps map[string]string, parts ...string) {
 	w.key = hash(append([]string{w.key}, parts...)...)
-	origin := map[string]int{}
-	for k := range env {
-		origin[k] = w.n.Env.line[k]
-	}
-	w.n.Steps = append(w.n.Steps, Step{Line: line, Key: w.key, env: env, origin: origin, deps: deps})
-}
-
-// snapshot is the environment that a step sees; only RUN sees all of it, the others what they name.
-func (w *walker) snapshot(only string) map[string]string {
-	m := map[string]string{}
-	for _, k := range w.n.Env.keys {
-		if only == "" || strings.Contains(only, k) {
-			m[k] = w.n.Env.val[k]
-		}
-	}
-	return m
+	w.n.Steps = append(w.n.Steps, Step{Line: line, Key: w.key, env: env, deps: deps})
 }
 
 func (w *walker) command(c instructions.Command) error {
@@ -173,7 +148,7 @@ func (w *walker) command(c instructions.Command) error {
 		} else {
 			w.n.workdir = path.Join(w.n.workdir, c.Path)
 		}
-		w.step(line, w.snapshot(raw), nil, "workdir", w.n.workdir)
+		w.step(line, w.n.Env.namedIn(raw), nil, "workdir", w.n.workdir)
 	case *instructions.UserCommand:
 		w.n.user = c.User
 	case *instructions.ShellCommand:
@@ -227,7 +202,7 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 	n := w.n
 	deps := map[string]string{}
 	parts := []string{"run", n.Platform.String(), n.user, n.workdir, strings.Join(n.Shell, "\x00"), strings.Join(c.CmdLine, "\x00"),
-		fmt.Sprint(c.PrependShell), instructions.GetNetwork(c), instructions.GetSecurity(c), w.envText()}
+		fmt.Sprint(c.PrependShell), instructions.GetNetwork(c), instructions.GetSecurity(c), w.n.Env.sorted()}
 	for _, f := range c.Files {
 		parts = append(parts, "file", f.Name, f.Data)
 	}
@@ -256,7 +231,7 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 		parts = append(parts, key)
 	}
 	n.Runs = append(n.Runs, r)
-	w.step(line, w.snapshot(""), deps, parts...)
+	w.step(line, r.Env, deps, parts...)
 	return nil
 }
 
@@ -306,7 +281,7 @@ func (w *walker) copy(c *instructions.CopyCommand, line int, raw string) error {
 		parts = append(parts, w.env.Context)
 	}
 	w.n.Copies = append(w.n.Copies, cp)
-	w.step(line, w.snapshot(raw), deps, parts...)
+	w.step(line, w.n.Env.namedIn(raw), deps, parts...)
 	return nil
 }
 
@@ -328,7 +303,7 @@ func (w *walker) add(c *instructions.AddCommand, line int, raw string) {
 		parts = append(parts, w.env.Context)
 	}
 	w.n.Copies = append(w.n.Copies, cp)
-	w.step(line, w.snapshot(raw), nil, parts...)
+	w.step(line, w.n.Env.namedIn(raw), nil, parts...)
 }
 
 // optional words a flag that may not be given.
