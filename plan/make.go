@@ -81,6 +81,8 @@ type planner struct {
 	// targets and groups are those of the build file by name.
 	targets map[string]*schema.Target
 	groups  map[string]*schema.Group
+	// offered are the platforms of each image.
+	offered map[string][]schema.Platform
 
 	plan   *Plan
 	builds []*build // links before their users
@@ -155,6 +157,14 @@ type instance struct {
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
 		files: map[string]*parsed{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+	p.offered = map[string][]schema.Platform{}
+	for ref, img := range facts.Images {
+		for _, s := range img.Platforms {
+			if q, err := schema.ParsePlatform(s); err == nil {
+				p.offered[ref] = append(p.offered[ref], q)
+			}
+		}
+	}
 	for _, t := range cfg.Targets {
 		p.targets[t.Name] = t
 	}
@@ -214,7 +224,7 @@ func (p *planner) resolved(b *build, f *dockerfile.File, target schema.Platform)
 		args = b.withArgs(args, target)
 	}
 	g, d := f.Resolve(dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
-		Contexts: v.Contexts, Image: p.imageConfig})
+		Contexts: v.Contexts, Image: p.imageConfig, Whole: target == sentinel})
 	switch {
 	case !d.HasErrors():
 		return g, nil

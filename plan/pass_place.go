@@ -87,7 +87,7 @@ func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platf
 		d.Code, d.Summary = use+"-unresolved", "The "+what+" cannot be resolved"
 		d.Detail = fmt.Sprintf("%s: %s.", ref, strings.TrimSuffix(img.Err, "."))
 		d.Advice = "check the name and tag, and that BuildKit can reach the registry"
-	case len(img.Platforms) > 0 && !imageServes(img.Platforms, q):
+	case len(img.Platforms) > 0 && !serve(p.offered[ref], q):
 		d.Code, d.Summary = use+"-lacks-platform", "The "+what+" does not exist for the platform"
 		d.Detail = fmt.Sprintf("%s is needed for %s, but exists for %s.", ref, q, strings.Join(img.Platforms, ", "))
 		d.Advice = "remove the platform from the target, or choose another image"

@@ -340,17 +340,11 @@ func (p *planner) checkPatterns() {
 
 // offers reports whether an image exists for the build platform, as far as is known.
 func (p *planner) offers(ref string) (offers, known bool) {
-	img, ok := p.facts.Images[ref]
-	if !ok || len(img.Platforms) == 0 {
-		return false, false
-	}
-	return imageServes(img.Platforms, p.native()), true
+	have := p.offered[ref]
+	return serve(have, p.native()), len(have) > 0
 }
 
-// imageServes reports whether an image with these platforms can be used as one for q.
-func imageServes(have []string, q schema.Platform) bool {
-	return slices.ContainsFunc(have, func(s string) bool {
-		h, err := schema.ParsePlatform(s)
-		return err == nil && q.Takes(h)
-	})
+// serve reports whether an image for these platforms can be used as one for q.
+func serve(have []schema.Platform, q schema.Platform) bool {
+	return slices.ContainsFunc(have, func(h schema.Platform) bool { return h == q || q.Takes(h) })
 }

@@ -19,6 +19,8 @@ type Env struct {
 	Contexts map[string]string
 	// Image returns what is known of an image's configuration, nil if nothing is. It may be nil itself.
 	Image func(ref string) *ImageConfig
+	// Whole resolves the stages that the build does not reach, too.
+	Whole bool
 }
 
 // ImageConfig is the part of an image's configuration that changes a build.

@@ -30,6 +30,7 @@ type Graph struct {
 	Contexts      map[string]string
 
 	args      map[string]string // build arguments
+	env       Env               // what it was made with
 	automatic *vars             // what an ARG of an automatic name gives
 }
 
@@ -114,25 +115,22 @@ type resolver struct {
 	global *vars
 	byName map[string]*Node
 	nodes  []*Node
+	done   []bool // by index of the stage
 }
 
 // Resolve gives the file the values of one build. Problems are in the file, with its lines.
 func (f *File) Resolve(env Env) (*Graph, diag.List) {
-	stages, meta, err := instructions.Parse(f.ast, nil)
-	if err != nil { // parsed before: cannot happen
-		return nil, diag.List{}.Errorf("dockerfile-syntax", diag.LineRange(f.Path, 0), "The Dockerfile cannot be parsed", "%v.", err)
-	}
 	idx, ok := f.Find(env.Stage)
 	if !ok {
 		return nil, f.unknownStage(env.Stage)
 	}
 	r := &resolver{f: f, env: env, lex: shell.NewLex(f.Escape), byName: map[string]*Node{}}
-	r.global = globalVars(env, targetName(env.Stage, stages))
-	if d := r.metaArgs(meta); d != nil {
+	r.global = globalVars(env, f.targetName(env.Stage))
+	if d := r.metaArgs(f.meta); d != nil {
 		return nil, d
 	}
 	var diags diag.List
-	for i, st := range stages {
+	for i, st := range f.from {
 		n, d := r.from(i, st)
 		diags = append(diags, d...)
 		r.nodes = append(r.nodes, n)
@@ -140,18 +138,21 @@ func (f *File) Resolve(env Env) (*Graph, diag.List) {
 			r.byName[st.Name] = n
 		}
 	}
-	for i, st := range stages {
+	r.done = make([]bool, len(r.nodes))
+	for i := range r.nodes {
 		if diags.HasErrors() {
 			return nil, diags
 		}
-		diags = append(diags, r.stage(r.nodes[i], st)...)
+		if env.Whole || i == idx {
+			diags = append(diags, r.stage(r.nodes[i])...)
+		}
 	}
 	if diags.HasErrors() {
 		return nil, diags
 	}
 	buildPlatform, _ := r.global.Get("BUILDPLATFORM")
 	g := &Graph{File: f, Nodes: r.nodes, Reached: make([]bool, len(r.nodes)), Result: r.nodes[idx],
-		Target: env.Target, BuildPlatform: buildPlatform, Contexts: env.Contexts, args: env.Args, automatic: r.global}
+		Target: env.Target, BuildPlatform: buildPlatform, Contexts: env.Contexts, env: env, args: env.Args, automatic: r.global}
 	g.reach(g.Result)
 	return g, nil
 }
@@ -172,9 +173,9 @@ func orNone(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func targetName(stage string, stages []instructions.Stage) string {
+func (f *File) targetName(stage string) string {
 	if stage == "" {
-		return stages[len(stages)-1].Name
+		return f.from[len(f.from)-1].Name
 	}
 	return stage
 }
@@ -195,6 +196,9 @@ func (g *Graph) reach(n *Node) {
 }
 
 func (r *resolver) expand(word string, env shell.EnvGetter) (string, error) {
+	if !strings.ContainsAny(word, r.f.special()) {
+		return word, nil
+	}
 	s, _, err := r.lex.ProcessWord(word, env)
 	return s, err
 }
@@ -262,6 +266,10 @@ func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
 		n.Image, n.ScratchPlatform = "scratch", pin
 		return n, nil
 	default:
+		if base == st.BaseName && r.f.isReference[i] {
+			n.Image = base
+			break
+		}
 		if _, err := reference.ParseNormalizedNamed(base); err != nil {
 			return n, diag.List{}.Errorf("bad-image", diag.LineRange(r.f.Path, n.Line), "The base of a stage is not an image reference", "%q: %v.", base, err)
 		}
@@ -312,28 +320,43 @@ func (r *resolver) find(from string, self *Node) (n *Node, image string) {
 	return nil, from
 }
 
-// stage walks the instructions of one stage.
-func (r *resolver) stage(n *Node, st instructions.Stage) diag.List {
+// stage walks the instructions of one stage, once, after those of its base.
+func (r *resolver) stage(n *Node) diag.List {
+	if r.done[n.Index] {
+		return nil
+	}
+	r.done[n.Index] = true
+	if n.Base != nil {
+		if d := r.stage(n.Base); d.HasErrors() {
+			return d
+		}
+	}
 	w := &walker{resolver: r, n: n}
 	w.start()
 	if n.Context != "" && n.Context == n.Stage.Name {
 		return w.finish() // a named context stands for the whole stage
 	}
-	cmds := st.Commands
 	if triggers := w.triggers(); len(triggers) > 0 {
 		extra, err := parseTriggers(triggers)
 		if err != nil {
 			return r.bad(n.Line, err)
 		}
-		cmds = append(extra, cmds...)
-	}
-	for _, c := range cmds {
-		if err := w.command(c); err != nil {
-			line := firstLine(c.Location())
-			if line == 0 {
-				line = n.Line
+		for _, c := range extra {
+			if d := w.instruction(c, true); d != nil {
+				return d
 			}
-			return r.bad(line, err)
+		}
+	}
+	for _, pc := range r.f.commands[n.Index] {
+		c := pc.fixed
+		if c == nil {
+			var err error
+			if c, err = instructions.ParseCommand(pc.node); err != nil { // parsed before: cannot happen
+				return r.bad(n.Line, err)
+			}
+		}
+		if d := w.instruction(c, pc.fixed == nil); d != nil {
+			return d
 		}
 	}
 	return w.finish()

@@ -115,9 +115,31 @@ func (w *walker) step(line int, env *vars, deps map[string]string, parts ...stri
 	w.n.Steps = append(w.n.Steps, Step{Line: line, Key: w.key, env: env, deps: deps})
 }
 
-func (w *walker) command(c instructions.Command) error {
+// instruction walks one instruction and says what is wrong with it. expand says that there may be something to expand.
+func (w *walker) instruction(c instructions.Command, expand bool) diag.List {
+	err := w.command(c, expand)
+	var inner *stageError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &inner): // of another stage, and told there
+		return inner.diags
+	}
+	line := firstLine(c.Location())
+	if line == 0 {
+		line = w.n.Line
+	}
+	return w.bad(line, err)
+}
+
+// stageError is what is wrong with a stage that another one needs.
+type stageError struct{ diags diag.List }
+
+func (e *stageError) Error() string { return e.diags[0].Detail }
+
+func (w *walker) command(c instructions.Command, expand bool) error {
 	raw := fmt.Sprint(c)
-	if _, isArg := c.(*instructions.ArgCommand); !isArg {
+	if _, isArg := c.(*instructions.ArgCommand); !isArg && expand {
 		if ex, ok := c.(instructions.SupportsSingleWordExpansion); ok {
 			if err := ex.Expand(func(s string) (string, error) { return w.expand(s, w.n.Env) }); err != nil {
 				return err
@@ -243,6 +265,9 @@ func (w *walker) dep(via, from string, paths []string, line int) (*Dep, string, 
 	case node != nil:
 		if node.Index >= w.n.Index {
 			return nil, "", fmt.Errorf("cannot copy from stage %q: it must be defined before stage %q", from, w.n.Title())
+		}
+		if d := w.stage(node); d.HasErrors() {
+			return nil, "", &stageError{d}
 		}
 		d.Node = node
 		w.n.Deps = append(w.n.Deps, d)
