@@ -88,6 +88,8 @@ type planner struct {
 	builds []*build // links before their users
 	byUse  map[Use]*build
 	files  map[string]*parsed
+	// graphs are kept for other targets with the same values.
+	graphs graphCache
 	// ids are those of the plan's Dockerfiles by what tells them apart.
 	ids   map[string]string
 	diags diag.List
@@ -215,23 +217,34 @@ func (p *planner) resolved(b *build, f *dockerfile.File, target schema.Platform)
 	if f == nil {
 		return nil, nil
 	}
-	v := b.target.On(target)
-	args := v.Args
-	if target == sentinel {
-		v, args = b.values, p.sentinelArgs(b)
-	}
-	if f == b.final && f != b.file {
-		args = b.withArgs(args, target)
+	v, args := b.given(f, target)
+	key := graphKey{f, b.envKey(v, args, target)}
+	if g := p.graphs.get(key); g != nil {
+		return g, nil
 	}
 	g, d := f.Resolve(dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
 		Contexts: v.Contexts, Image: p.imageConfig, Whole: target == sentinel})
 	switch {
 	case !d.HasErrors():
+		p.graphs.put(key, g)
 		return g, nil
 	case target == sentinel:
 		return nil, nil
 	}
 	return nil, p.locate(b, d)
+}
+
+// given are the values and arguments that a build gives to a file on a platform.
+func (b *build) given(f *dockerfile.File, target schema.Platform) (*schema.Build, map[string]string) {
+	v := b.target.On(target)
+	args := v.Args
+	if target == sentinel {
+		v, args = b.values, b.sentinelArgs()
+	}
+	if f == b.final && f != b.file {
+		args = b.withArgs(args, target)
+	}
+	return v, args
 }
 
 // locate adds the target's place in the build file to problems of its Dockerfile.
@@ -247,7 +260,7 @@ func (p *planner) locate(b *build, l diag.List) diag.List {
 }
 
 // sentinelArgs marks the arguments that the build file computes from the platform.
-func (p *planner) sentinelArgs(b *build) map[string]string {
+func (b *build) sentinelArgs() map[string]string {
 	args := map[string]string{}
 	for k, v := range b.values.Args {
 		args[k] = v

@@ -47,9 +47,15 @@ func (p *planner) chooseStrategy() {
 		}
 		key := strings.Join([]string{b.target.Name, b.key, b.values.Stage, string(p.strategy(b.values))}, "\x00")
 		d := decided[key]
-		if d == nil {
+		if d == nil { // another target may have the same Dockerfile and the same values
+			content := p.decisionKey(b)
+			if d = decided[content]; d != nil {
+				decided[key] = d
+				of[b] = d
+				continue
+			}
 			d = &decision{build: b, file: b.file, crossed: map[int]bool{}, vouched: map[int]dockerfile.Vouch{}, tried: map[int][]Attempt{}}
-			decided[key] = d
+			decided[key], decided[content] = d, d
 			order = append(order, d)
 		}
 		of[b] = d
@@ -69,6 +75,16 @@ func (p *planner) chooseStrategy() {
 	}
 	p.checkPatterns()
 	p.stop = p.stop || p.diags.HasErrors()
+}
+
+// decisionKey is equal for builds that are decided about on the same grounds.
+func (p *planner) decisionKey(b *build) string {
+	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache)}
+	for _, q := range p.declared(b) {
+		v, args := b.given(b.file, q)
+		k = append(k, b.envKey(v, args, q))
+	}
+	return strings.Join(k, "\x00")
 }
 
 // editsFile reports whether the strategy of a build may pin stages: cross is among its modes, and nothing that comes before
