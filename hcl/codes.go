@@ -53,6 +53,7 @@ const (
 	codeBadSize       = "bad-size"
 	codeBadSecret     = "bad-secret"
 	codeBadAnnotation = "bad-annotation"
+	codeBadEntry      = "bad-entry"
 	codeNotSupported  = "not-supported"
 	codeMixedDialects = "mixed-dialects"
 	codeCompose       = "bad-compose"
@@ -109,6 +110,7 @@ var Codes = []Code{
 	{codeLinkCycle, "Targets need each other through their contexts."},
 	{codeBadSize, "A size or a limit cannot be read."},
 	{codeBadSecret, "A secret or an SSH agent is not there, or cannot be named so."},
+	{codeBadEntry, "An element of a list of caches, secrets, ... cannot be read, or a word of a fixed list is not one of it."},
 	{codeBadAnnotation, "An annotation is not [TYPE[PLATFORM]:]KEY=VALUE."},
 	{codeMixedDialects, "Files of xbuild's and of Bake's dialect are named together."},
 	{codeCompose, "A compose file cannot be read, or uses a variable that is not set."},

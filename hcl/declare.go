@@ -40,13 +40,13 @@ func (l *loader) declare() {
 			}
 			groups[b.name] = b
 			l.groups = append(l.groups, b)
-		case "strategy":
-			l.declareStrategy(b)
 		case "function":
 			if old := l.funcs[b.name]; old != nil {
 				l.once("function", b.name, map[string]diag.Range{b.name: old.label}, b.label)
 			}
 			l.funcs[b.name] = b
+		case "strategy":
+			l.declareStrategy(b)
 		}
 	}
 	for _, g := range l.globals {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -276,6 +277,8 @@ type (
 		At          string   `json:"at"`
 	}
 	targetView struct {
+		DependsOn   []string             `json:"depends-on,omitempty"`
+		Concurrency int                  `json:"concurrency,omitempty"`
 		Description string               `json:"description,omitempty"`
 		At          string               `json:"at"`
 		Platforms   []string             `json:"platforms,omitempty"`
@@ -313,6 +316,9 @@ type (
 		Entitlements     []string          `json:"entitlements,omitempty"`
 		Call             string            `json:"call,omitempty"`
 		Policies         []schema.Policy   `json:"policies,omitempty"`
+		Verify           bool              `json:"verify,omitempty"`
+		Timeout          time.Duration     `json:"timeout,omitempty"`
+		Retries          int               `json:"retries,omitempty"`
 		NoRecipeCache    bool              `json:"no-recipe-cache,omitempty"`
 	}
 )
@@ -331,7 +337,7 @@ func dump(t *testing.T, cfg *schema.Config) string {
 	for _, x := range cfg.Targets {
 		v.Order = append(v.Order, x.Name)
 		base := buildView(x.Base)
-		tv := &targetView{Description: x.Description, At: x.Range.String(), Base: &base, Ranges: map[string]string{}}
+		tv := &targetView{Description: x.Description, DependsOn: x.DependsOn, Concurrency: x.Concurrency, At: x.Range.String(), Base: &base, Ranges: map[string]string{}}
 		for _, p := range x.Platforms {
 			tv.Platforms = append(tv.Platforms, p.String())
 		}

@@ -180,10 +180,10 @@ func (l *loader) root(name string, refs []hhcl.Traversal, in place) (cty.Value, 
 		return l.setsObject(own, in)
 	case "target":
 		return l.targetsObject(own, in)
-	case "strategy":
-		return l.strategyObject(own, in)
 	case "git":
 		return l.gitObject(own, in)
+	case "strategy":
+		return l.strategyObject(own, in)
 	}
 	for _, tr := range own {
 		l.errorf(codeUnknownVariable, in.file.rng(tr.SourceRange()), "Unknown name", oneOf(name, l.rootNames()),
@@ -215,7 +215,7 @@ func (l *loader) notShadowed(n *node, v cty.Value, refs []hhcl.Traversal, in pla
 }
 
 // builtins are the names that every expression can read.
-var builtins = []string{"git", "platform", "platforms", "target", "strategy"}
+var builtins = []string{"git", "platform", "platforms", "strategy", "target"}
 
 func (l *loader) rootNames() []string { return append(sortedKeys(l.names), builtins...) }
 

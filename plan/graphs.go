@@ -18,7 +18,8 @@ type graphKey struct {
 // envKey names what a build gives to a file on a platform.
 func (b *build) envKey(v *schema.Build, args map[string]string, target schema.Platform) string {
 	k := []string{b.on.native().String(), target.String(), v.Stage, v.Context}
-	for _, m := range []map[string]string{args, v.Contexts} {
+	k = append(k, runKeys(v)...)
+	for _, m := range []map[string]string{args, v.Contexts, b.secretNames, b.sshNames} {
 		for _, name := range sortedKeys(m) {
 			k = append(k, name, m[name])
 		}

@@ -15,6 +15,7 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 	p := newPlanner(cfg, req, facts)
 	for _, pass := range []func(*planner){
 		(*planner).selectTargets,   // which targets, on which platforms, and what they link to
+		(*planner).namePrivate,     // one name for each source of a secret
 		(*planner).readDockerfiles, // parse each file once; foreign frontends become opaque
 		(*planner).chooseStrategy,  // cross what is sound, before anything is named
 		(*planner).resolveStages,   // one instance for equal work
@@ -22,8 +23,8 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 		(*planner).place,           // on which node; refuses what cannot run
 		(*planner).dropOptional,    // unless only optional platforms need it
 		(*planner).recordFacts,     // what the plan stands on
+		(*planner).scopeCaches,     // a part of a cache for each of its writers
 		(*planner).checkCollisions, // two writers of one place
-		(*planner).checkCaches,     // or of one cache
 		(*planner).suggest,         // what a strategy block could do
 		(*planner).count,
 	} {
@@ -109,6 +110,8 @@ type build struct {
 	values    *schema.Build
 	requested bool
 	links     map[string]Use
+	// secretNames and sshNames are the names of ids that have another one.
+	secretNames, sshNames map[string]string
 
 	key      string
 	file     *dockerfile.File // as written; nil if opaque
@@ -223,7 +226,8 @@ func (p *planner) resolved(b *build, f *dockerfile.File, target schema.Platform)
 		return g, nil
 	}
 	g, d := f.Resolve(dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
-		Contexts: v.Contexts, Image: p.imageConfig, Whole: target == sentinel})
+		Contexts: v.Contexts, Image: p.imageConfig, Whole: target == sentinel,
+		RunKeys: runKeys(v), SecretNames: b.secretNames, SSHNames: b.sshNames})
 	switch {
 	case !d.HasErrors():
 		p.graphs.put(key, g)

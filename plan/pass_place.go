@@ -105,7 +105,9 @@ func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platf
 func (p *planner) checkLabels() {
 	images := map[string]bool{}
 	for _, t := range p.plan.Targets {
-		images[t.Name] = t.Requested && slices.ContainsFunc(t.Outputs, func(o Output) bool { return o.Type == schema.OutputImage })
+		images[t.Name] = t.Requested && slices.ContainsFunc(t.Outputs, func(o Output) bool {
+			return (&schema.Output{Type: o.Type}).Image()
+		})
 	}
 	for _, b := range p.builds {
 		in := p.instances[b.result]

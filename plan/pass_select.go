@@ -16,16 +16,44 @@ func (p *planner) selectTargets() {
 		p.stop = true
 		return
 	}
+	done := map[string]bool{}
 	for _, t := range p.cfg.Targets {
-		for _, pl := range want[t.Name] {
-			p.addBuild(t, pl, true, nil)
-		}
+		p.addRequested(t, want, done, nil)
 	}
 	if p.diags.HasErrors() {
 		p.stop = true
 		return
 	}
 	p.addTargets()
+}
+
+// addRequested adds the builds of a requested target, after those of the targets that it waits for, which are requested
+// by that.
+func (p *planner) addRequested(t *schema.Target, want map[string][]schema.Platform, done map[string]bool, via []string) {
+	if len(want[t.Name]) == 0 {
+		return
+	}
+	if slices.Contains(via, t.Name) {
+		p.diags = p.diags.Errorf("order-cycle", t.At("depends_on"), "Targets wait for each other in a circle", "%s.", strings.Join(append(via, t.Name), " -> "))
+		return
+	}
+	if done[t.Name] {
+		return
+	}
+	for _, name := range t.DependsOn {
+		d := p.cfg.Target(name)
+		if d == nil {
+			continue // the front end has told
+		}
+		if len(want[name]) == 0 {
+			want[name] = p.platforms(d, nil)
+		}
+		p.addRequested(d, want, done, append(slices.Clone(via), t.Name))
+	}
+	done[t.Name] = true
+	for _, pl := range want[t.Name] {
+		p.addBuild(t, pl, true, nil)
+	}
 }
 
 // requested maps target names to the platforms to build.

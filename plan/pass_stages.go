@@ -18,6 +18,7 @@ func (p *planner) resolveStages() {
 			p.addStages(b, &graphs[i])
 		}
 	}
+	p.orderStages()
 	p.stop = p.stop || p.diags.HasErrors()
 	for _, id := range p.order() {
 		p.plan.Stages = append(p.plan.Stages, *p.instances[id].stage)
@@ -70,7 +71,8 @@ func (p *planner) resolveAll(builds []*build) []graphs {
 func (p *planner) addStages(b *build, g *graphs) {
 	b.id = p.dockerfileID(b)
 	pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
-		ByIndex: map[int]string{}, Links: b.links}
+		ByIndex: map[int]string{}, Links: b.links, SecretNames: b.secretNames, SSHNames: b.sshNames,
+		After: b.target.DependsOn, Concurrency: b.target.Concurrency}
 	p.diags = append(p.diags, g.diags...)
 	if b.file == nil {
 		p.opaqueStage(b, &pb)
@@ -134,6 +136,43 @@ func (p *planner) order() []string {
 		}
 	}
 	return ids
+}
+
+// orderStages adds to the results of builds that wait for others the edges that say so.
+func (p *planner) orderStages() {
+	results := map[string][]string{}
+	for _, d := range p.plan.Builds {
+		if d.Result != "" {
+			results[d.Target] = append(results[d.Target], d.Result)
+		}
+	}
+	for _, b := range p.plan.Builds {
+		in := p.instances[b.Result]
+		if in == nil || len(b.After) == 0 {
+			continue
+		}
+		for _, name := range b.After {
+			for _, id := range results[name] {
+				known := func(n Need) bool { return n.ID == id }
+				if !p.needs(id, b.Result, map[string]bool{}) && !slices.ContainsFunc(in.stage.Needs, known) { // it may be part of what it is waited for
+					in.stage.Needs = append(in.stage.Needs, Need{ID: id, Via: "order", Line: in.stage.Line})
+				}
+			}
+		}
+	}
+}
+
+// needs reports whether a stage is another one or needs it, directly or not. seen are those that do not.
+func (p *planner) needs(id, other string, seen map[string]bool) bool {
+	if id == other {
+		return true
+	}
+	in := p.instances[id]
+	if in == nil || seen[id] {
+		return false
+	}
+	seen[id] = true
+	return slices.ContainsFunc(in.stage.Needs, func(n Need) bool { return p.needs(n.ID, other, seen) })
 }
 
 func (p *planner) opaqueStage(b *build, pb *Build) {

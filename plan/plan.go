@@ -249,6 +249,15 @@ type Build struct {
 	Result string
 	// Links are the targets that named contexts refer to, by context name.
 	Links map[string]Use
+	// After are targets whose builds come before this one, without a link. Concurrency bounds how many platforms of the
+	// target are built at once; 0 means no bound.
+	After       []string
+	Concurrency int
+	// SecretNames and SSHNames map the ids of secrets and SSH agents to the names under which this build knows them.
+	// An id that is not there is its own name.
+	SecretNames, SSHNames map[string]string
+	// CacheFrom and CacheTo are the caches to read and to write, each where this target's part of it is.
+	CacheFrom, CacheTo []schema.Cache
 }
 
 // Stage returns the stage instance of that id, or nil.

@@ -7,6 +7,7 @@ package schema
 
 import (
 	"slices"
+	"time"
 
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -85,6 +86,10 @@ type Target struct {
 	// Platforms are the declared platforms in declared order, normalised, without repetition. Empty means the
 	// platform of the node that builds.
 	Platforms []Platform
+	// DependsOn are targets that must be built before this one begins.
+	DependsOn []string
+	// Concurrency bounds how many platforms are built at the same time; 0 means no bound.
+	Concurrency int
 	// Base holds the values that do not depend on the platform. Use [Target.On] to read values.
 	Base Build
 	// PerPlatform has a full Build for each declared platform if any attribute reads the platform object; else nil.
@@ -165,6 +170,12 @@ type Build struct {
 	Call string
 	// Policies are files of rules that the sources of a build must satisfy.
 	Policies []Policy
+	// Verify makes a program for another machine an error also where the Dockerfile is built as written.
+	Verify bool
+	// Timeout bounds how long the build may take; 0 means no bound. Retries is how many times it is tried again if it
+	// fails.
+	Timeout time.Duration
+	Retries int
 	// NoRecipeCache keeps the recipes of cross-compilation from sharing a compile cache between stages.
 	NoRecipeCache bool
 }

@@ -217,6 +217,8 @@ func classify(f *exec.Failure, err error) {
 var (
 	checksum = regexp.MustCompile(`failed to compute cache key: failed to calculate checksum of ref \S+: `)
 	resolve  = regexp.MustCompile(`failed to resolve source metadata for \S+: `)
+	noSecret = regexp.MustCompile(`^secret ([^\s#]+)(?:#\S+)?: not found$`)
+	noGrant  = regexp.MustCompile(`^.*?(?:granting entitlement )?(network\.host|security\.insecure|device) is not allowed.*$`)
 	noMatch  = regexp.MustCompile(`no match for platform in manifest( \S+)?: not found`)
 )
 
@@ -234,6 +236,14 @@ func sentence(f *exec.Failure, p problem) string {
 		}
 	}
 	s = checksum.ReplaceAllString(s, "")
+	if m := noSecret.FindStringSubmatch(s); m != nil {
+		target := "its target"
+		if p.build != nil {
+			target = "target " + p.build.Target
+		}
+		s = fmt.Sprintf("%s needs the secret %s, which %s does not have; add secret = [\"id=%s,...\"] to it", f.Step, m[1], target, m[1])
+	}
+	s = noGrant.ReplaceAllString(s, "the daemon does not allow $1; start it with insecure-entitlements = [\"$1\"]")
 	copies := strings.HasPrefix(f.Step, "COPY ") || strings.HasPrefix(f.Step, "ADD ")
 	if copies && strings.HasSuffix(s, ": not found") && !strings.Contains(f.Step, "--from=") && p.build != nil {
 		s = fmt.Sprintf("%s in the context %s; an ignore file may exclude it", s, p.build.Values.Context)

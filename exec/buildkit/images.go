@@ -42,7 +42,7 @@ func (b *Backend) Images(ctx context.Context, refs []string) (map[string]plan.Im
 	if len(refs) == 0 {
 		return out, nil
 	}
-	s, err := b.openSession(ctx, "")
+	s, err := b.openSession(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the session with BuildKit cannot be opened: %w", err)
 	}

@@ -38,6 +38,7 @@ func (r *run) excused(ctx context.Context, b *build, err error) bool {
 // dropLost takes the builds that failed, and were excused, out of what is written.
 func (r *run) dropLost(context.Context, gateway.Client) error {
 	r.builds = slices.DeleteFunc(slices.Clone(r.builds), func(b *build) bool { return b.lost })
+	r.exports = r.listExports()
 	r.export.items = slices.DeleteFunc(r.export.items, func(it *localItem) bool { return it.build.lost })
 	return nil
 }

@@ -21,6 +21,10 @@ type Env struct {
 	Image func(ref string) *ImageConfig
 	// Whole resolves the stages that the build does not reach, too.
 	Whole bool
+	// RunKeys is what else the steps of RUN depend on, such as the network they have.
+	RunKeys []string
+	// SecretNames and SSHNames say under which other name an id of a secret or SSH mount is known.
+	SecretNames, SSHNames map[string]string
 }
 
 // ImageConfig is the part of an image's configuration that changes a build.

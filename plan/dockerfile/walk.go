@@ -228,9 +228,13 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 	for _, f := range c.Files {
 		parts = append(parts, "file", f.Name, f.Data)
 	}
+	parts = append(parts, w.env.RunKeys...)
 	r := &Run{Line: line, EndLine: max(lastLine(c.Location()), line), Cmd: c, Env: n.Env.clone(), Workdir: n.workdir}
 	for _, m := range instructions.GetMounts(c) {
 		parts = append(parts, "mount", string(m.Type), m.From, m.Source, m.Target, m.CacheID, fmt.Sprint(m.ReadOnly, m.Required, m.SizeLimit, m.CacheSharing), optional(m.Env), optional(m.Mode), optional(m.UID), optional(m.GID))
+		if name := w.privateName(m); name != "" {
+			parts = append(parts, "name", name)
+		}
 		r.Mounts = append(r.Mounts, Mount{Type: string(m.Type), From: m.From, Target: m.Target})
 		if m.Type != instructions.MountTypeBind && m.Type != instructions.MountTypeCache || m.From == "" && m.Type == instructions.MountTypeCache {
 			continue
@@ -255,6 +259,25 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 	n.Runs = append(n.Runs, r)
 	w.step(line, r.Env, deps, parts...)
 	return nil
+}
+
+// privateName is the name of the secret or SSH agent of a mount where it is not the id that stands in the file.
+func (w *walker) privateName(m *instructions.Mount) string {
+	switch m.Type {
+	case instructions.MountTypeSecret:
+		id := m.CacheID
+		if id == "" {
+			id = path.Base(m.Target)
+		}
+		return w.env.SecretNames[id]
+	case instructions.MountTypeSSH:
+		id := m.CacheID
+		if id == "" {
+			id = "default"
+		}
+		return w.env.SSHNames[id]
+	}
+	return ""
 }
 
 // dep records that the stage takes paths from another stage, an image or a named context, and returns its key.

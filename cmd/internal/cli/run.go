@@ -21,6 +21,9 @@ type runFlags struct {
 	keepGoing bool
 	jobs      int
 	plan      string
+	allow     []string
+	metadata  string
+	failFast  bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -46,12 +49,16 @@ func (a *app) runCommand() *cobra.Command {
 	in.register(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
-	for _, name := range []string{"load", "pull", "sbom", "provenance", "call", "check"} {
+	for _, name := range []string{"call", "check"} {
 		_ = c.Flags().MarkHidden(name) // they only print yet
 	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
+	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
+	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
+	c.Flags().StringSliceVar(&f.allow, "allow", nil, "grant a privilege that targets ask for: "+strings.Join(grantable, ", "))
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
 }
@@ -63,6 +70,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
 	}
+	if err := checkAllow(f.allow); err != nil {
+		return err
+	}
 	p, sources, b, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
 		return a.orInterrupted(ctx, err)
@@ -72,7 +82,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if err != nil {
 		return &exitError{ExitUsage, err}
 	}
-	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
+	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
 	for e := range r.Events() {
 		display.Event(e)
 	}
@@ -81,7 +91,13 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if f.progress != string(progress.Quiet) && rep.Err == nil {
 		fmt.Fprint(a.err, pathsText(rep))
 	}
-	return a.finish(rep, p, sources)
+	if err := a.finish(rep, p, sources); err != nil || f.metadata == "" {
+		return err
+	}
+	if err := writeMetadata(f.metadata, p, rep); err != nil {
+		return &exitError{ExitFailed, err}
+	}
+	return nil
 }
 
 // planToRun connects to a node and plans for it, or takes the saved plan.
@@ -102,6 +118,9 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 		return nil, nil, nil, err
 	}
 	p, err := a.makePlan(ctx, cfg, req, b)
+	if err == nil {
+		err = a.report(checkGrants(p, func(t, attr string) *diag.Range { return cfg.Target(t).At(attr) }, f.allow), cfg.Sources)
+	}
 	if err != nil {
 		b.Close()
 		return nil, nil, nil, err
@@ -124,7 +143,11 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if err := checkNode(ctx, f.plan, p, b); err != nil {
+	err = checkNode(ctx, f.plan, p, b)
+	if err == nil {
+		err = a.report(checkGrants(p, func(t, _ string) *diag.Range { return &p.Target(t).Range }, f.allow), sources)
+	}
+	if err != nil {
 		b.Close()
 		return nil, nil, nil, err
 	}

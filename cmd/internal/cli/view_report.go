@@ -126,6 +126,16 @@ func resultsText(rep *exec.Report, p *plan.Plan) string {
 				b.WriteString(" (unchanged)")
 			}
 			b.WriteByte('\n')
+		case string(schema.OutputTar), string(schema.OutputOCI), string(schema.OutputDocker):
+			if o.Files == 0 {
+				fmt.Fprintf(&b, "%s: %s loaded into the Docker Engine\n", o.Target, o.Dest)
+				break
+			}
+			fmt.Fprintf(&b, "%s: %s", o.Target, relative(o.Dest))
+			if o.Unchanged {
+				b.WriteString(" (unchanged)")
+			}
+			b.WriteByte('\n')
 		default:
 			fmt.Fprintf(&b, "%s: %s", o.Target, o.Dest)
 			if o.Digest != "" {
