@@ -143,6 +143,7 @@ func TestStages(t *testing.T) {
 		"a folder with a sibling's program":  {"FROM golang:1.26-alpine AS base\nFROM base AS tool\nRUN go build -o /out/tool .\nFROM base AS build\nCOPY --from=tool / /t\nRUN go build -o /out/app .\n" + final, "product-reused"},
 		"another build platform":             {"ARG BUILDPLATFORM=linux/386\nFROM golang:1.26-alpine AS build\nRUN go build -o /out/app .\n" + final, "buildplatform-changed"},
 		"nothing to compile":                 {"FROM node AS build\nRUN touch /out/app\n" + final, "no-recipe"},
+		"the image's GOPATH":                 {"FROM golang:1.26-alpine AS build\nWORKDIR $GOPATH/src/app\nRUN go build -o bin/app . && cp bin/app $GOPATH/bin/app\nFROM scratch\nCOPY --from=build /go/bin/app /\n", ""},
 		"a heredoc for an interpreter":       {"FROM golang:1.26-alpine AS build\nRUN <<EOF python3\nimport os\nEOF\nRUN go build -o /out/app .\n" + final, "script"},
 		"another go":                         {"FROM golang:1.26-alpine AS build\nCOPY tools/go /usr/local/bin/\nRUN go build -o /out/app .\n" + final, "toolchain-changed"},
 		"a cache among the sources":          {"FROM golang:1.26-alpine AS build\nWORKDIR /src\nRUN --mount=type=cache,target=/src/data go build -o /out/app .\n" + final, "foreign-input"},
