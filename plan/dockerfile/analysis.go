@@ -116,10 +116,9 @@ func (a *analysis) copied(n *Node, c Copy, fs *files) {
 		a.input(n, c.From, c.Image, c.Dest, c.Line)
 	}
 	fs.write(c.Dest, false, foreign)
-	for _, s := range append(slices.Clone(c.Sources), c.Dest) {
-		if path.Base(s) == "go" && commandPlace(n, c.Dest) {
-			a.add(n, c.Line, &Problem{Code: "toolchain-changed", Reason: fmt.Sprintf("copies a command named go into %s", c.Dest)})
-		}
+	named := func(s string) bool { return path.Base(s) == "go" }
+	if lookedUp(n, c.Dest) && slices.ContainsFunc(c.Sources, named) || named(c.Dest) && lookedUp(n, path.Dir(c.Dest)) {
+		a.add(n, c.Line, &Problem{Code: "toolchain-changed", Reason: fmt.Sprintf("copies a command named go to %s", c.Dest)})
 	}
 }
 
@@ -148,6 +147,12 @@ func commandPlace(n *Node, p string) bool {
 	}
 	v, _ := n.Env.Get("PATH")
 	return slices.ContainsFunc(strings.Split(v, ":"), func(dir string) bool { return path.IsAbs(dir) && (within(p, dir) || within(dir, p)) })
+}
+
+// lookedUp reports whether commands are looked up in dir.
+func lookedUp(n *Node, dir string) bool {
+	v, _ := n.Env.Get("PATH")
+	return onPath(dir) || slices.Contains(strings.Split(v, ":"), dir)
 }
 
 // environment is what pinning sets for a RUN, or why the file's own values stand against it.

@@ -38,7 +38,8 @@ func onPath(dir string) bool {
 var systemDirs = []string{"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/usr/local/go/bin"}
 
 var (
-	otherManagers = strings.Fields("dpkg rpm pacman pip pip3 npm npx yarn pnpm gem cargo conda brew snap")
+	otherManagers = strings.Fields("dpkg rpm pacman pip pip3 npm npx yarn pnpm gem conda brew snap")
+	compilers     = strings.Fields("gcc g++ cc c++ clang clang++ rustc zig swift swiftc ghc ocamlfind nim crystal dmd ldc2 fpc dotnet javac gfortran")
 	downloaders   = strings.Fields("wget curl aria2c scp rsync ftp")
 	archProbes    = strings.Fields("uname arch lscpu getconf")
 	buildRunners  = strings.Fields("make gmake mage task just bazel ninja cmake meson goreleaser xx-go")
@@ -72,8 +73,12 @@ func plainCommand(c call, products []product) *Problem {
 	switch {
 	case slices.Contains(archProbes, name), name == "dpkg" && hasArg(c, "--print-architecture"), name == "dpkg-architecture":
 		return &Problem{Code: "arch-probe", Reason: name + " answers for the machine it runs on"}
+	case name == "cargo":
+		return &Problem{Code: "other-compiler", Reason: "cargo builds for the machine it runs on"}
 	case slices.Contains(otherManagers, name):
-		return &Problem{Code: "package-installed", Reason: name + " installs packages for the machine it runs on"}
+		return &Problem{Code: "package-installed", Reason: name + " may install programs for the machine it runs on"}
+	case slices.Contains(compilers, name):
+		return &Problem{Code: "other-compiler", Reason: name + " compiles for the machine it runs on"}
 	case slices.Contains(downloaders, name):
 		return &Problem{Code: "download", Reason: name + " downloads files that may be made for one architecture"}
 	case slices.Contains(buildRunners, name):

@@ -110,6 +110,8 @@ func TestGoCommands(t *testing.T) {
 		{"", "apk add $(cat packages) && go build -o /out/app .", "package-installed"},
 		{"", "apk add --no-cache gcc && CGO_ENABLED=0 go build -o /out/app .", ""},
 		{"", "apk --print-arch > /a && go build -o /out/app .", "arch-probe"},
+		{"", "gcc -o /out/x x.c && go build -o /out/app .", "other-compiler"},
+		{"", "cargo build && go build -o /out/app .", "other-compiler"},
 		{"", "pip install x && go build -o /out/app .", "package-installed"},
 		{"", "go get -d ./... && go build -o /out/app .", ""},
 		{"", "go get example.com/x && go build -o /out/app .", ""},
