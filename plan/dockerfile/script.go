@@ -116,7 +116,7 @@ func scriptText(c *instructions.RunCommand) (text, opaque string) {
 	if len(c.Files) == 0 {
 		return src, ""
 	}
-	if len(c.Files) > 1 || !strings.HasPrefix(strings.TrimSpace(src), "<<") {
+	if len(c.Files) > 1 || !strings.HasPrefix(strings.TrimSpace(src), "<<") || len(strings.Fields(strings.TrimLeft(src, "<- \t"))) != 1 {
 		for _, f := range c.Files {
 			src += "\n" + f.Data + f.Name
 		}

@@ -38,10 +38,12 @@ func (w *walker) start() {
 		n.envKnown = true
 	default:
 		w.key = hash("image", n.Image, n.Platform.String())
-		if official(n.Image) == "golang" {
+		c := w.image(n.Image)
+		if c == nil && official(n.Image) == "golang" { // as it has always been
 			n.workdir = "/go"
+			n.Env.set("GOPATH", "/go", 0)
 		}
-		if c := w.image(n.Image); c != nil {
+		if c != nil {
 			n.envKnown, n.workdir = true, path.Join("/", c.Workdir)
 			for _, kv := range c.Env {
 				k, v, _ := strings.Cut(kv, "=")
