@@ -128,7 +128,7 @@ func TestGoCommands(t *testing.T) {
 		{"", "command -v git && go build -o /out/app .", ""},
 		{"", "go build -o /out/x . && cd /bin && cat sh > /out/app", "foreign-file"},
 		{"", "go build -o /out/x . && cat /bin/sh | tee /out/app", "foreign-file"},
-		{"", "go build -o /out/x . && cd /tmp && ln -s ../bin/sh /out/app", "foreign-file"},
+		{"", "go build -o /out/x . && cd /src/cmd && ln -s ../bin/sh /out/app", "foreign-file"},
 		{"", "go build -o /out/x . && ln -s x /out/app", ""},
 		{"", "go env -json > e && go build -o /out/app .", "arch-probe"},
 		{"", "go env && go build -o /out/app .", ""},

@@ -237,6 +237,14 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 		if name := w.privateName(m); name != "" {
 			parts = append(parts, "name", name)
 		}
+		if target := m.Target; m.Type != instructions.MountTypeSecret && m.Type != instructions.MountTypeSSH {
+			if !path.IsAbs(target) {
+				target = path.Join("/", n.workdir, target)
+			}
+			if target == "/" {
+				return fmt.Errorf("invalid mount target %q", target)
+			}
+		}
 		r.Mounts = append(r.Mounts, Mount{Type: string(m.Type), From: m.From, Target: m.Target})
 		if m.Type != instructions.MountTypeBind && m.Type != instructions.MountTypeCache || m.From == "" && m.Type == instructions.MountTypeCache {
 			continue
