@@ -97,7 +97,7 @@ var mutations = []struct{ name, file, old, new string }{
 	{"set -a does nothing", "evaluate.go", `e.exported[name] = e.exported[name] || e.exportAll`, `_ = e.exportAll`},
 }
 
-// TestMutations takes about a minute and so runs only where XBUILD_TEST_MUTATIONS=1 asks for it, as ./test does.
+// TestMutations takes minutes and so runs only where XBUILD_TEST_MUTATIONS=1 asks for it, as ./test does.
 func TestMutations(t *testing.T) {
 	if os.Getenv("XBUILD_TEST_MUTATIONS") != "1" {
 		t.Skip("set XBUILD_TEST_MUTATIONS=1 to break each soundness condition in turn")
@@ -108,6 +108,7 @@ func TestMutations(t *testing.T) {
 	}
 	for i, m := range mutations {
 		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
 			src, err := os.ReadFile(m.file)
 			if err != nil {
 				t.Fatal(err)
