@@ -31,6 +31,7 @@ type inputFlags struct {
 	platforms []string
 	strategy  string
 	remote    remoteSource
+	allow     []string
 
 	bake bakeFlags
 }

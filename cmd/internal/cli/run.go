@@ -55,6 +55,7 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	in.register(c)
+	in.registerAllow(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
 	for _, name := range []string{"load", "pull", "sbom", "provenance", "call", "check"} {
@@ -114,6 +115,9 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 		return nil, nil, nil, err
 	}
 	p, err := a.makePlan(ctx, cfg, req, b)
+	if err == nil {
+		err = a.checkGrants(in, p, cfg)
+	}
 	if err != nil {
 		b.Close()
 		return nil, nil, nil, err
@@ -136,7 +140,10 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if err := checkNode(ctx, f.plan, p, b); err != nil {
+	if err = checkNode(ctx, f.plan, p, b); err == nil {
+		err = a.checkGrants(in, p, nil)
+	}
+	if err != nil {
 		b.Close()
 		return nil, nil, nil, err
 	}
