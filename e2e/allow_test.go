@@ -22,7 +22,7 @@ target "default" {
 		"lib/x": "x"})
 	w := external(t, filepath.Join(root, "proj"))
 	r := w.code(t, 2, "run")
-	for _, want := range []string{"target default reads ../lib (docker-bake.hcl:4:3)", "target default writes ../new/out (docker-bake.hcl:5:3)"} {
+	for _, want := range []string{`The target "default" reads ../lib.`, "docker-bake.hcl:4:3", `The target "default" writes ../new/out.`, "docker-bake.hcl:5:3"} {
 		if !strings.Contains(r.stderr, want) {
 			t.Errorf("the refusal lacks %q:\n%s", want, r.stderr)
 		}

@@ -9,6 +9,7 @@ package exec
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/xbuild/xbuild/plan"
@@ -41,6 +42,8 @@ type Options struct {
 type Result struct {
 	Builds  []BuildResult
 	Outputs []OutputResult
+	// Missing are the failures that the run can do without: they stopped optional platforms only.
+	Missing []*Failure
 }
 
 // BuildResult tells how one build was solved.
@@ -54,11 +57,17 @@ type BuildResult struct {
 type OutputResult struct {
 	Target string `json:"target"`
 	Type   string `json:"type"`
-	// Dest is a folder or an image reference.
+	// Dest is a folder, an archive or an image reference.
 	Dest   string `json:"dest"`
-	Digest string `json:"digest,omitempty"` // of the pushed index or manifest
-	Files  int    `json:"files,omitempty"`
-	Bytes  int64  `json:"bytes,omitempty"`
+	Digest string `json:"digest,omitempty"` // of the index or manifest
+	// Of an image: its names, the digest of its configuration if it is for one platform, its descriptor as BuildKit gives
+	// it, and the digest of each platform's manifest.
+	Names      []string          `json:"names,omitempty"`
+	Config     string            `json:"config,omitempty"`
+	Descriptor json.RawMessage   `json:"descriptor,omitempty"`
+	Platforms  map[string]string `json:"platforms,omitempty"`
+	Files      int               `json:"files,omitempty"`
+	Bytes      int64             `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
 }
@@ -158,7 +167,9 @@ type Report struct {
 	Builds   []BuildResult
 	Outputs  []OutputResult
 	Failures []*Failure
-	Wall     time.Duration
+	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
+	Missing []*Failure
+	Wall    time.Duration
 	// Interrupted is set if the context ended the run.
 	Interrupted bool
 	Err         error // nil on success

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/xbuild/xbuild/hcl"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
 )
 
 // registerAllow adds the flag of commands that build, or plan to.
@@ -21,45 +21,53 @@ func (f *inputFlags) registerAllow(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.allow, "allow", nil, "let the build do this: "+strings.Join(entitle.Keys, ", ")+"; fs.read, fs.write and fs (both) are of the form fs=PATH")
 }
 
-// missingGrants is what a plan needs and the command line does not grant, as one text with the flags to add; empty if
-// nothing is missing. cfg may be nil.
-func (a *app) missingGrants(in *inputFlags, p *plan.Plan, cfg *schema.Config) (string, error) {
+// checkAllow refuses grants that mean nothing.
+func (f *inputFlags) checkAllow() error {
+	if _, err := entitle.Parse(f.allow, entitle.World{}); err != nil {
+		return &exitError{ExitUsage, err}
+	}
+	return nil
+}
+
+// missingGrants reports what a plan needs and the command line does not grant; the last says which flags grant it all. The
+// build files are local if they are not Bake's and were written on this machine; at finds an attribute of a target.
+func (a *app) missingGrants(in *inputFlags, p *plan.Plan, local bool, at func(target, attr string) *diag.Range) (diag.List, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", &exitError{ExitUsage, err}
+		return nil, &exitError{ExitUsage, err}
 	}
 	w := entitle.World{Dir: dir, Real: realPath}
 	grants, err := entitle.Parse(in.allow, w)
 	if err != nil {
-		return "", &exitError{ExitUsage, err}
+		return nil, &exitError{ExitUsage, err}
 	}
-	paths, err := a.pathsCount(in, cfg)
+	paths, err := a.pathsCount(in, local)
 	if err != nil {
-		return "", &exitError{ExitUsage, err}
+		return nil, &exitError{ExitUsage, err}
 	}
 	var needs []entitle.Need
 	for _, b := range p.Builds {
 		needs = append(needs, entitle.Needs(b.Target, b.Values, w, paths)...)
 	}
 	missing := grants.FromSets(in.sets, w).Missing(needs, w)
-	if len(missing) == 0 {
-		return "", nil
-	}
-	var t strings.Builder
+	var out diag.List
 	for _, n := range missing {
-		fmt.Fprintf(&t, "  target %s %s", n.Target, n.Describe(w))
-		if cfg != nil && cfg.Target(n.Target) != nil {
-			fmt.Fprintf(&t, " (%s)", cfg.Target(n.Target).At(n.Attr))
+		summary := "A target asks for a privilege that it was not granted"
+		if n.Key == entitle.Read || n.Key == entitle.Write {
+			summary = "A target reaches outside the working directory"
 		}
-		t.WriteByte('\n')
+		out = out.Errorf("not-granted", at(n.Target, n.Attr), summary, "The target %q %s.", n.Target, n.Describe(w))
 	}
-	fmt.Fprintf(&t, "If that is right, add: %s", strings.Join(entitle.Flags(missing, w), " "))
-	return t.String(), nil
+	out = out.Sorted()
+	if len(out) > 0 {
+		out[len(out)-1].Advice = "If you trust the build file, add " + strings.Join(entitle.Flags(missing, w), " ")
+	}
+	return out, nil
 }
 
 // pathsCount tells whether files outside the working directory must be granted: they must for Bake's files, and for files
 // from elsewhere, unless the environment says no. Who wrote an xbuild.hcl here means what it says.
-func (a *app) pathsCount(in *inputFlags, cfg *schema.Config) (bool, error) {
+func (a *app) pathsCount(in *inputFlags, local bool) (bool, error) {
 	off := map[string]bool{"BUILDX_BAKE_ENTITLEMENTS_FS": false}
 	if in.remote.url != "" {
 		off["BAKE_ALLOW_REMOTE_FS_ACCESS"] = true
@@ -77,26 +85,38 @@ func (a *app) pathsCount(in *inputFlags, cfg *schema.Config) (bool, error) {
 			return false, nil
 		}
 	}
-	local := in.remote.url == "" && (cfg == nil || len(cfg.Files) > 0 && hcl.Dialect(cfg.Files[len(cfg.Files)-1]) == schema.XbuildDialect)
-	return !local, nil
+	return !local || in.remote.url != "", nil
+}
+
+// local reports whether a build comes from an xbuild.hcl. The last file is one that was found or named.
+func local(cfg *schema.Config) bool {
+	return len(cfg.Files) > 0 && hcl.Dialect(cfg.Files[len(cfg.Files)-1]) == schema.XbuildDialect
+}
+
+// attributeOf finds attributes in the build files.
+func attributeOf(cfg *schema.Config) func(target, attr string) *diag.Range {
+	return func(target, attr string) *diag.Range { return cfg.Target(target).At(attr) }
 }
 
 // checkGrants refuses a plan that needs what the command line does not grant.
-func (a *app) checkGrants(in *inputFlags, p *plan.Plan, cfg *schema.Config) error {
-	text, err := a.missingGrants(in, p, cfg)
-	if err != nil || text == "" {
+func (a *app) checkGrants(in *inputFlags, p *plan.Plan, sources diag.Sources, local bool, at func(target, attr string) *diag.Range) error {
+	l, err := a.missingGrants(in, p, local, at)
+	if err != nil {
 		return err
 	}
-	return &exitError{ExitUsage, errors.New("the build file asks for more than a build may do:\n" + text)}
+	return a.report(l, sources)
 }
 
 // noteGrants says what running a plan will need.
 func (a *app) noteGrants(in *inputFlags, p *plan.Plan, cfg *schema.Config) error {
-	text, err := a.missingGrants(in, p, cfg)
-	if err == nil && text != "" {
-		fmt.Fprintln(a.err, "note: to run this, more must be allowed than a build may do:\n"+text)
+	l, err := a.missingGrants(in, p, local(cfg), attributeOf(cfg))
+	if err != nil {
+		return err
 	}
-	return err
+	for i := range l {
+		l[i].Severity = diag.Note
+	}
+	return a.report(l, cfg.Sources)
 }
 
 // realPath is an absolute path without the links in the part of it that exists.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/tonistiigi/go-csvvalue"
 
 	"github.com/xbuild/xbuild/cmd/internal/git"
 	"github.com/xbuild/xbuild/exec/buildkit"
@@ -87,18 +88,12 @@ func (f *bakeFlags) sets(c *cobra.Command, except ...string) ([]string, error) {
 	if f.load {
 		out = append(out, "*.load=true")
 	}
-	call := f.call
-	if f.check {
-		call = "check"
+	call, err := f.callName()
+	if err != nil {
+		return nil, err
 	}
-	switch call {
-	case "", "build":
-	case "check", "lint":
-		out = append(out, "*.call=lint")
-	case "outline", "targets":
+	if call != "" {
 		out = append(out, "*.call="+call)
-	default:
-		return nil, &exitError{ExitUsage, fmt.Errorf("--call %s: want build, check, outline or targets", call)}
 	}
 	for _, b := range []struct {
 		name string
@@ -118,6 +113,45 @@ func (f *bakeFlags) sets(c *cobra.Command, except ...string) ([]string, error) {
 		out = append(out, fmt.Sprintf("*.attest=type=%s,%s", a.name, a.value))
 	}
 	return out, nil
+}
+
+// callName is what --call asks of the Dockerfiles, empty for a build. The value is a name, or CSV with options that say how
+// to show the answer.
+func (f *bakeFlags) callName() (string, error) {
+	if f.check {
+		return "lint", nil
+	}
+	fields, err := csvvalue.Fields(f.call, nil)
+	if err != nil && f.call != "" {
+		return "", &exitError{ExitUsage, fmt.Errorf("--call %s: not a comma-separated list", f.call)}
+	}
+	name := ""
+	for _, field := range fields {
+		k, v, option := strings.Cut(field, "=")
+		var bad bool
+		switch {
+		case !option && name != "":
+			return "", &exitError{ExitUsage, fmt.Errorf("--call %s: there are two names, %q and %q", f.call, name, field)}
+		case !option:
+			name = field
+		case k == "format":
+		case k == "ignorestatus":
+			_, err := strconv.ParseBool(v)
+			bad = err != nil
+		default:
+			bad = true
+		}
+		if bad {
+			return "", &exitError{ExitUsage, fmt.Errorf("--call %s: %q is neither format=... nor ignorestatus=true", f.call, field)}
+		}
+	}
+	switch name {
+	case "build":
+		return "", nil
+	case "check":
+		return "lint", nil
+	}
+	return name, nil
 }
 
 func strategyNames() string {
@@ -246,6 +280,12 @@ func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir str
 func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
 	env := hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
 		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}
+	const relative = "BUILDX_BAKE_FILE_RELATIVE_PATHS"
+	if v := strings.TrimSpace(os.Getenv(relative)); v != "" {
+		if _, err := strconv.ParseBool(v); err != nil {
+			return env, &exitError{ExitUsage, fmt.Errorf("the environment variable %s is %q, which is neither true nor false", relative, v)}
+		}
+	}
 	for _, t := range targets {
 		name, _, _ := strings.Cut(t, "@")
 		env.Targets = append(env.Targets, name)
@@ -287,10 +327,15 @@ func (a *app) find(dir string) ([]string, error) {
 	for _, p := range ignored {
 		fmt.Fprintf(a.err, "xbuild: %s is read; %s beside it is ignored, unless -f names it\n", filepath.Base(files[0]), filepath.Base(p))
 	}
+	for i, p := range files {
+		if rel, err := filepath.Rel(dir, p); err == nil && len(rel) < len(p) {
+			files[i] = rel
+		}
+	}
 	return files, err
 }
 
-// readFile reads one build file of this machine.
+// readFile reads one build file of this machine; diagnostics call it as it is named here.
 func (a *app) readFile(dir, p string) (textFile, error) {
 	p = strings.TrimPrefix(p, "cwd://")
 	if p == "-" {
@@ -308,11 +353,7 @@ func (a *app) readFile(dir, p string) (textFile, error) {
 	if err != nil {
 		return textFile{}, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))
 	}
-	name := abs
-	if rel, err := filepath.Rel(dir, abs); err == nil && len(rel) < len(abs) {
-		name = rel
-	}
-	return textFile{name, abs, text}, nil
+	return textFile{p, abs, text}, nil
 }
 
 // localPlatform is the platform of this process.

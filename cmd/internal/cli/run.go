@@ -22,6 +22,8 @@ type runFlags struct {
 	keepGoing bool
 	jobs      int
 	plan      string
+	metadata  string
+	failFast  bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -58,12 +60,15 @@ func (a *app) runCommand() *cobra.Command {
 	in.registerAllow(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
-	for _, name := range []string{"load", "pull", "sbom", "provenance", "call", "check"} {
+	for _, name := range []string{"call", "check"} {
 		_ = c.Flags().MarkHidden(name) // they only print yet
 	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
 	c.Flags().StringVar(&f.list, "list", "", "list targets or variables in the form of docker buildx bake: a kind, or type=KIND,format=json")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
+	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
+	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
@@ -76,6 +81,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
 	}
+	if err := in.checkAllow(); err != nil {
+		return err
+	}
 	p, sources, b, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
 		return a.orInterrupted(ctx, err)
@@ -85,7 +93,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if err != nil {
 		return &exitError{ExitUsage, err}
 	}
-	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
+	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
 	for e := range r.Events() {
 		display.Event(e)
 	}
@@ -94,7 +102,13 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if f.progress != string(progress.Quiet) && rep.Err == nil {
 		fmt.Fprint(a.err, pathsText(rep))
 	}
-	return a.finish(rep, p, sources)
+	if err := a.finish(rep, p, sources); err != nil || f.metadata == "" {
+		return err
+	}
+	if err := writeMetadata(f.metadata, p, rep); err != nil {
+		return &exitError{ExitFailed, err}
+	}
+	return nil
 }
 
 // planToRun connects to a node and plans for it, or takes the saved plan.
@@ -116,7 +130,7 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	}
 	p, err := a.makePlan(ctx, cfg, req, b)
 	if err == nil {
-		err = a.checkGrants(in, p, cfg)
+		err = a.checkGrants(in, p, cfg.Sources, local(cfg), attributeOf(cfg))
 	}
 	if err != nil {
 		b.Close()
@@ -141,7 +155,7 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 		return nil, nil, nil, err
 	}
 	if err = checkNode(ctx, f.plan, p, b); err == nil {
-		err = a.checkGrants(in, p, nil)
+		err = a.checkGrants(in, p, sources, true, func(t, _ string) *diag.Range { return &p.Target(t).Range })
 	}
 	if err != nil {
 		b.Close()
@@ -174,10 +188,18 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 	}
 	if rep.Err != nil {
 		for _, f := range rep.Failures {
-			fmt.Fprint(a.err, failureText(f, p, src))
+			fmt.Fprint(a.err, failureText(f, diag.Error, p, src))
 		}
+	}
+	for _, f := range rep.Missing {
+		fmt.Fprint(a.err, failureText(f, diag.Warning, p, src))
+	}
+	if rep.Err != nil {
 		return &exitError{code: ExitFailed}
 	}
 	fmt.Fprint(a.out, resultsText(rep, p))
+	if missing := missingText(rep, p); missing != "" {
+		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
+	}
 	return nil
 }
