@@ -368,6 +368,7 @@ func (a *app) load(ctx context.Context, f *inputFlags, targets []string) (*schem
 		return nil, err
 	}
 	cfg, diags := hcl.Load(def.files, def.env)
+	a.gitCredentials(f.remote, cfg)
 	if !diags.HasErrors() {
 		diags = append(diags, hcl.NotBuilt(cfg)...).Sorted()
 	}
