@@ -31,6 +31,7 @@ func Validate(files []*File, env Env) (*schema.Config, diag.List) {
 
 func validateBake(files []*File, env Env) (*schema.Config, diag.List) {
 	l := newBakeLoader(files, env)
+	l.thorough = true
 	l.read()
 	l.unknown()
 	if l.list.HasErrors() {
