@@ -22,7 +22,6 @@ type runFlags struct {
 	keepGoing bool
 	jobs      int
 	plan      string
-	allow     []string
 	metadata  string
 	failFast  bool
 }
@@ -58,6 +57,7 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	in.register(c)
+	in.registerAllow(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
 	for _, name := range []string{"call", "check"} {
@@ -70,7 +70,6 @@ func (a *app) runCommand() *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
 	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
-	c.Flags().StringSliceVar(&f.allow, "allow", nil, "grant a privilege that targets ask for: "+strings.Join(grantable, ", "))
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
 }
@@ -82,7 +81,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
 	}
-	if err := checkAllow(f.allow); err != nil {
+	if err := in.checkAllow(); err != nil {
 		return err
 	}
 	p, sources, b, err := a.planToRun(ctx, in, f, args)
@@ -131,7 +130,7 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	}
 	p, err := a.makePlan(ctx, cfg, req, b)
 	if err == nil {
-		err = a.report(checkGrants(p, func(t, attr string) *diag.Range { return cfg.Target(t).At(attr) }, f.allow), cfg.Sources)
+		err = a.checkGrants(in, p, cfg.Sources, local(cfg), attributeOf(cfg))
 	}
 	if err != nil {
 		b.Close()
@@ -155,9 +154,8 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	err = checkNode(ctx, f.plan, p, b)
-	if err == nil {
-		err = a.report(checkGrants(p, func(t, _ string) *diag.Range { return &p.Target(t).Range }, f.allow), sources)
+	if err = checkNode(ctx, f.plan, p, b); err == nil {
+		err = a.checkGrants(in, p, sources, true, func(t, _ string) *diag.Range { return &p.Target(t).Range })
 	}
 	if err != nil {
 		b.Close()
