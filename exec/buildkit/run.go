@@ -98,7 +98,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 		if r.files[f.ID] == nil {
 			r.files[f.ID] = newSourceFile(f)
 		}
-		bd := &build{Build: pb, target: t, file: r.files[f.ID], links: map[string]*build{}, ready: make(chan struct{})}
+		bd := &build{Build: pb, target: t, file: r.files[f.ID], links: map[string]*build{}, ready: make(chan struct{}), solved: make(chan struct{})}
 		for name, u := range pb.Links {
 			l := byUse[u]
 			if l == nil {
@@ -246,43 +246,6 @@ func (r *run) define(context.Context, gateway.Client) error {
 		for _, f := range r.files {
 			b.def.Source = f.mapSources(b.def.Source)
 		}
-	}
-	return nil
-}
-
-// solveAll builds every requested target and platform. Linked ones are part of those that use them.
-func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
-	g, gctx := errgroup.WithContext(ctx)
-	if r.opt.Parallel > 0 {
-		g.SetLimit(r.opt.Parallel)
-	}
-	primers := r.primers()
-	for _, b := range r.builds {
-		if !b.Requested || b.err != nil {
-			continue
-		}
-		g.Go(func() error {
-			if gctx.Err() != nil {
-				return context.Cause(gctx)
-			}
-			err := r.prime(gctx, gc, b, primers[b])
-			switch {
-			case err != nil:
-			case len(b.entitlements) > 0:
-				err = r.solveAlone(ctx, b)
-			default:
-				_, err = gc.Solve(gctx, r.solveRequest(b))
-			}
-			return r.note(gctx, b, err)
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.problems) > 0 { // of builds that were let finish
-		return errStopped
 	}
 	return nil
 }
