@@ -226,10 +226,6 @@ func (r *run) exportFailed(ctx context.Context, kind exec.FailureKind, err error
 // check looks at every program of a result. One for another machine than the target's is an error if the plan changed
 // the Dockerfile, since then the change is to blame; else it is the user's own and worth a remark.
 func (r *run) check(it *localItem) error {
-	rewritten := slices.ContainsFunc(it.build.Stages, func(id string) bool {
-		st := r.plan.Stage(id)
-		return st != nil && st.Evidence != nil
-	})
 	root := filepath.Join(r.export.dir(), it.key)
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -241,12 +237,7 @@ func (r *run) check(it *localItem) error {
 			return err
 		}
 		rel, _ := filepath.Rel(root, path) // both come from one walk
-		text := fmt.Sprintf("%s of target %s is %s, but was built for %s", filepath.ToSlash(rel), it.build.Target, wrong.Found, it.build.Platform)
-		if rewritten {
-			return fmt.Errorf("%s; nothing was written; build it with strategy \"emulate\", and report this as a bug", text)
-		}
-		r.emit(exec.Event{Type: exec.Message, Time: time.Now(), Name: text})
-		return nil
+		return r.mismatch(it.build, filepath.ToSlash(rel), wrong)
 	})
 }
 

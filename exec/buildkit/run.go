@@ -197,7 +197,7 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.exportLocals, r.exportAll}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.verifyAll, r.exportLocals, r.exportAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {
