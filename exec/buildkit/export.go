@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
@@ -216,10 +217,22 @@ func (e *export) attrs() map[string]string {
 			}
 		}
 		if len(e.tags) > 0 {
-			attrs["name"] = strings.Join(e.tags, ",")
+			attrs["name"] = fullNames(e.tags)
 		}
 	}
 	return attrs
+}
+
+// fullNames are names with registry and tag: an engine's store knows an image by no shorter one.
+func fullNames(tags []string) string {
+	var out []string
+	for _, t := range tags {
+		if ref, err := reference.ParseNormalizedNamed(t); err == nil {
+			t = reference.TagNameOnly(ref).String()
+		}
+		out = append(out, t)
+	}
+	return strings.Join(out, ",")
 }
 
 // title names the result in messages.
