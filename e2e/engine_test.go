@@ -73,6 +73,13 @@ func TestEngineWithContainerdStore(t *testing.T) {
 			t.Errorf("linux/%s has %q", arch, got)
 		}
 	}
+	// As in Bake, a target of its files that names no output is loaded.
+	write(t, filepath.Join(dir, "bake", "docker-bake.hcl"), "target \"default\" {\n  context = \"..\"\n  tags = [\"e2e/bake:1\"]\n}\n")
+	bake := newWorld(t, filepath.Join(dir, "bake"), "DOCKER_HOST="+e.Address)
+	bake.ok(t, "run", "-f", "docker-bake.hcl")
+	if i := imageIn(t, e, "e2e/bake:1"); i.Id == "" {
+		t.Error("the target of docker-bake.hcl was not loaded")
+	}
 	tag := bed(t).Registry + "/engine/app:1"
 	r := w.ok(t, "run", "--set", "default.output=type=registry", "--set", "default.tags="+tag, "--metadata-file", "meta.json")
 	index := pulled(t, tag, nil)

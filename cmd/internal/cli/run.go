@@ -11,6 +11,7 @@ import (
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -117,6 +118,9 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if b.Engine() {
+		loadByDefault(cfg)
+	}
 	p, err := a.makePlan(ctx, cfg, req, b)
 	if err == nil {
 		err = a.report(checkGrants(p, func(t, attr string) *diag.Range { return cfg.Target(t).At(attr) }, f.allow), cfg.Sources)
@@ -126,6 +130,18 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 		return nil, nil, nil, err
 	}
 	return p, cfg.Sources, b, nil
+}
+
+// loadByDefault gives targets of Bake's files that name no output the one that they have on a Docker Engine: its image store.
+func loadByDefault(cfg *schema.Config) {
+	if cfg.Requested == nil { // not Bake's
+		return
+	}
+	for _, t := range cfg.Targets {
+		if len(t.Base.Outputs) == 0 {
+			t.Base.Outputs = []schema.Output{{Type: schema.OutputDocker}}
+		}
+	}
 }
 
 func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
