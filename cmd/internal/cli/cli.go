@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/xbuild/xbuild/exec/buildkit"
@@ -61,6 +62,7 @@ func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
 		return embedded.Main(args[1:])
 	}
+	logrus.SetOutput(io.Discard) // libraries have remarks that are not for users
 	ctx, stop := interruptible()
 	defer stop()
 	a := &app{out: os.Stdout, err: os.Stderr, getenv: os.Getenv, errIsTerminal: isTerminal(os.Stderr)}
