@@ -77,7 +77,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 				b.errorf(codeBadOutput, it.at, "Bad output", "", "%s.", upperFirst(err.Error()))
 				continue
 			}
-			if o.Dest != "" {
+			if o.Dest != "" && o.Dest != schema.Stdout {
 				o.Dest = resolvePath(o.Dest, it.base)
 			}
 			b.out.Outputs = append(b.out.Outputs, o)

@@ -4,6 +4,7 @@ package buildkit
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -266,5 +267,23 @@ func TestFlakyRegistry(t *testing.T) {
 	}
 	if m := fetchManifest(t, "flaky", "1"); m.MediaType == "" {
 		t.Error("it was not pushed")
+	}
+}
+
+func TestArchiveToStdout(t *testing.T) {
+	p := newProject(t, map[string]string{"Dockerfile": perArch, "amd64": "a\n"})
+	p.target("x", "linux/amd64", func(b *schema.Build) { b.Outputs = []schema.Output{{Type: schema.OutputTar, Dest: schema.Stdout}} })
+	if f := p.run(p.plan("x")).only(t); !strings.Contains(f.Error(), "terminal") {
+		t.Errorf("failure %v, want that there is nowhere to write to", f)
+	}
+	var out bytes.Buffer
+	p.b.opt.Stdout = &out
+	p.mustRun("x")
+	h, err := tar.NewReader(&out).Next()
+	if err != nil || h.Name != "arch" {
+		t.Errorf("standard output begins with %+v (%v)", h, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "xbuild-*.tar")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }

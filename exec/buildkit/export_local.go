@@ -50,10 +50,13 @@ func (r *run) newLocalExport(owner output.Owner) (*localExport, error) {
 	var uses []plan.Use
 	for _, x := range r.exports {
 		switch x.output.Place() {
+		case schema.Archive:
+			if x.toStdout() {
+				continue
+			}
+			files = append(files, x.output.Dest)
 		case schema.Folder:
 			roots = append(roots, x.output.Dest)
-		case schema.Archive:
-			files = append(files, x.output.Dest)
 		default:
 			continue
 		}
@@ -244,6 +247,9 @@ func (r *run) check(it *localItem) error {
 // commitFiles puts the received files and archives where they belong. Nothing is received any more.
 func (r *run) commitFiles(context.Context) error {
 	e := r.export
+	if err := r.copyToStdout(); err != nil {
+		return err
+	}
 	if e.staging == nil {
 		return nil
 	}
@@ -264,7 +270,7 @@ func (r *run) commitFiles(context.Context) error {
 		}
 	}
 	for _, x := range r.exports {
-		if x.key == "" {
+		if x.key == "" || x.toStdout() {
 			continue
 		}
 		builds = append(builds, x.builds...)

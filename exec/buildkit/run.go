@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -57,6 +58,8 @@ type run struct {
 	problems []problem
 	outputs  []exec.OutputResult
 	engines  map[string]*engine // by address
+
+	stdoutFile *os.File // of an archive for standard output
 }
 
 // Run executes the plan; see the package documentation. The result tells how each build was solved, also after a
@@ -71,6 +74,13 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 	defer r.export.close()
 	if err := r.checkExports(ctx); err != nil {
 		return nil, err
+	}
+	if err := r.makeStdoutFile(); err != nil {
+		return nil, err
+	}
+	if f := r.stdoutFile; f != nil {
+		defer os.Remove(f.Name())
+		defer f.Close()
 	}
 	r.session, err = r.openSession(ctx)
 	if err != nil {

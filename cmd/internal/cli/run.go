@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -198,6 +199,10 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 		}
 		return &exitError{code: ExitFailed}
 	}
-	fmt.Fprint(a.out, resultsText(rep, p))
+	out := a.out
+	if slices.ContainsFunc(rep.Outputs, func(o exec.OutputResult) bool { return o.Dest == schema.Stdout }) {
+		out = a.err // standard output has the archive
+	}
+	fmt.Fprint(out, resultsText(rep, p))
 	return nil
 }
