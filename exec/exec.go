@@ -42,6 +42,8 @@ type Options struct {
 type Result struct {
 	Builds  []BuildResult
 	Outputs []OutputResult
+	// Missing are the failures that the run can do without: they stopped optional platforms only.
+	Missing []*Failure
 }
 
 // BuildResult tells how one build was solved.
@@ -165,7 +167,9 @@ type Report struct {
 	Builds   []BuildResult
 	Outputs  []OutputResult
 	Failures []*Failure
-	Wall     time.Duration
+	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
+	Missing []*Failure
+	Wall    time.Duration
 	// Interrupted is set if the context ended the run.
 	Interrupted bool
 	Err         error // nil on success

@@ -84,14 +84,8 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 		}
 		b.flagged()
 	},
-	"strategy": func(b *builder, spec *schema.Attribute, v *value) {
-		it := b.stringItem(spec, v)
-		b.out.Strategy = schema.Strategy(it.text)
-		if !slices.Contains(schema.Strategies, b.out.Strategy) {
-			b.errorf(codeBadStrategy, it.at, "Unknown strategy", didYouMean(it.text, strategyNames()),
-				"%q is not a strategy. The strategies are: %s.", it.text, strings.Join(strategyNames(), ", "))
-		}
-	},
+	"strategy": func(b *builder, spec *schema.Attribute, v *value) { b.strategy(b.stringItem(spec, v)) },
+	"optional": func(b *builder, _ *schema.Attribute, v *value) { b.out.Optional = orEmpty(v).one.text == "true" },
 	"no-cache": func(b *builder, _ *schema.Attribute, v *value) { b.out.NoCache = orEmpty(v).one.text == "true" },
 	"annotations": func(b *builder, _ *schema.Attribute, v *value) {
 		for _, it := range orEmpty(v).list {

@@ -99,7 +99,7 @@ var Codes = []Code{
 	{codeBadVariable, "A variable is overridden with a value that it cannot take, or is not declared."},
 	{codeBadSet, "A --set argument cannot be read or does not fit the attribute."},
 	{codeBadPlatform, "A string is not a platform."},
-	{codeBadStrategy, "A string is not a strategy."},
+	{codeBadStrategy, "A string is not a strategy, or a strategy block says something that has no effect."},
 	{codeBadOutput, "An output cannot be read."},
 	{codeBadTag, "A tag is not an image name."},
 	{codeBadContext, "A context is neither a folder nor a place that BuildKit reads."},

@@ -268,6 +268,8 @@ type (
 		Groups    map[string]groupView   `json:"groups,omitempty"`
 		Targets   map[string]*targetView `json:"targets,omitempty"`
 		Order     []string               `json:"order,omitempty"`
+
+		Strategies map[string]map[string]any `json:"strategies,omitempty"`
 	}
 	groupView struct {
 		Description string   `json:"description,omitempty"`
@@ -296,6 +298,7 @@ type (
 		Tags             []string          `json:"tags,omitempty"`
 		Outputs          []schema.Output   `json:"outputs,omitempty"`
 		Strategy         schema.Strategy   `json:"strategy,omitempty"`
+		Optional         bool              `json:"optional,omitempty"`
 		NoCache          bool              `json:"no-cache,omitempty"`
 		NoCacheFilter    []string          `json:"no-cache-filter,omitempty"`
 		Pull             bool              `json:"pull,omitempty"`
@@ -321,7 +324,10 @@ type (
 )
 
 func dump(t *testing.T, cfg *schema.Config) string {
-	v := configView{Dir: cfg.Dir, Files: cfg.Files, Groups: map[string]groupView{}, Targets: map[string]*targetView{}}
+	v := configView{Dir: cfg.Dir, Files: cfg.Files, Groups: map[string]groupView{}, Targets: map[string]*targetView{}, Strategies: map[string]map[string]any{}}
+	for _, x := range cfg.Strategies {
+		v.Strategies[x.Name] = strategyView(x)
+	}
 	for _, x := range cfg.Variables {
 		v.Variables = append(v.Variables, strings.TrimSpace(x.Name+"="+x.Value+" ("+x.Source+") "+x.Description))
 	}
@@ -354,4 +360,13 @@ func dump(t *testing.T, cfg *schema.Config) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func strategyView(s *schema.StrategyBlock) map[string]any {
+	out := map[string]any{"at": s.Range.String(), "description": s.Description, "mode": s.Mode, "fallback": s.Fallback,
+		"native": s.Native, "fork": s.Fork, "base": s.Base}
+	for p, values := range s.PerPlatform {
+		out[p.String()] = values
+	}
+	return out
 }

@@ -14,8 +14,8 @@ func (p *planner) checkCollisions() {
 	claim := func(m map[string]string, place, target, attr, code, what string) {
 		if first, taken := m[place]; taken && first != target {
 			d := diag.Diagnostic{Severity: diag.Error, Code: code, Summary: "Two targets write to the same place",
-				Subject: p.cfg.Target(target).At(attr), Detail: fmt.Sprintf("%s and %s both write the %s %s.", first, target, what, place),
-				Related: []diag.Related{{Range: *p.cfg.Target(first).At(attr), Message: "the other one"}}}
+				Subject: p.targets[target].At(attr), Detail: fmt.Sprintf("%s and %s both write the %s %s.", first, target, what, place),
+				Related: []diag.Related{{Range: *p.targets[first].At(attr), Message: "the other one"}}}
 			if !slices.ContainsFunc(p.diags, func(x diag.Diagnostic) bool { return x.Code == code && x.Detail == d.Detail }) {
 				p.diags = append(p.diags, d)
 			}
@@ -55,7 +55,7 @@ func (p *planner) checkCollisions() {
 
 // checkImage refuses an image that cannot be made as the target says. own says that each platform has a place of its own.
 func (p *planner) checkImage(t *Target, o *schema.Output, own bool) {
-	at := p.cfg.Target(t.Name).At("output")
+	at := p.targets[t.Name].At("output")
 	switch {
 	case o.Type == schema.OutputImage && len(t.Tags) == 0 && o.Attrs["name"] == "":
 		p.diags = p.diags.Errorf("image-without-tag", at, "An image has no name", "target %s writes an image, but has no tags.", t.Name)

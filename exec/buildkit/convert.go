@@ -38,6 +38,8 @@ type build struct {
 	ready  chan struct{} // closed when the fields below are set
 	result converted
 	err    error
+	needed bool // the run fails if it fails
+	lost   bool // it failed, and the run does without it
 	// def is result.state as it is solved; complete after every build is ready.
 	def *llb.Definition
 	// entitlements are the privileges that the build file asks for, here and in linked targets.

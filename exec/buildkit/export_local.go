@@ -145,8 +145,8 @@ func (e *localExport) close() {
 	}
 }
 
-// exportLocals receives every local output into the staging folder, with one request for all outputs of equal attributes and privileges,
-// and checks the files.
+// exportLocals receives every local output into the staging folder, with one request for all outputs of equal attributes
+// and privileges, and checks the files.
 func (r *run) exportLocals(ctx context.Context, _ gateway.Client) error {
 	e := r.export
 	for rest := e.items; len(rest) > 0; {

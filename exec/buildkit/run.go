@@ -56,6 +56,7 @@ type run struct {
 	mu       sync.Mutex
 	remarks  []string
 	problems []problem
+	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
 	engines  map[string]*engine // by address
 
@@ -119,6 +120,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 		byUse[bd.use()] = bd
 		r.builds = append(r.builds, bd)
 	}
+	r.markNeeded()
 	var err error
 	if r.private, err = r.newPrivate(); err != nil {
 		return nil, err
@@ -132,7 +134,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
-	res := &exec.Result{Outputs: r.outputs}
+	res := &exec.Result{Outputs: r.outputs, Missing: r.missed()}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:
@@ -207,7 +209,7 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.verifyAll, r.exportLocals, r.exportAll}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {

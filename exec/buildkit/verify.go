@@ -19,6 +19,7 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 )
 
@@ -40,7 +41,13 @@ func (r *run) rewroteStage(id string) bool {
 // mismatch is what to do about a program for another machine: an error, or a remark if it is the user's own.
 func (r *run) mismatch(b *build, file string, wrong *output.Mismatch) error {
 	text := fmt.Sprintf("%s of target %s is %s, but was built for %s", file, b.Target, wrong.Found, b.Platform)
+	vouched := slices.IndexFunc(b.Stages, func(id string) bool {
+		st := r.plan.Stage(id)
+		return st != nil && st.Kind == plan.Cross && st.Evidence != nil && *st.Evidence == plan.Vouched
+	})
 	switch {
+	case vouched >= 0:
+		return fmt.Errorf("%s; nothing was written; %s vouches for stage %s, which may not be right", text, b.target.Strategy, r.plan.Stage(b.Stages[vouched]).Stage)
 	case r.rewritten(b):
 		return fmt.Errorf("%s; nothing was written; build it with strategy \"emulate\", and report this as a bug", text)
 	case b.Values.Verify:

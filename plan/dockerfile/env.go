@@ -27,6 +27,7 @@ type Env struct {
 type ImageConfig struct {
 	Env     []string // NAME=VALUE
 	OnBuild []string
+	Workdir string // "" is "/"
 }
 
 // vars is an environment that remembers who set each variable: the line of the ARG or ENV, 0 for a value from outside.

@@ -39,8 +39,11 @@ func (w *walker) start() {
 		n.envKnown = true
 	default:
 		w.key = hash("image", n.Image, n.Platform.String())
+		if official(n.Image) == "golang" {
+			n.workdir = "/go"
+		}
 		if c := w.image(n.Image); c != nil {
-			n.envKnown = true
+			n.envKnown, n.workdir = true, path.Join("/", c.Workdir)
 			for _, kv := range c.Env {
 				k, v, _ := strings.Cut(kv, "=")
 				n.Env.set(k, v, 0)
@@ -150,6 +153,7 @@ func (w *walker) command(c instructions.Command) error {
 	if line == 0 {
 		line = w.n.Line // from an ONBUILD trigger
 	}
+	w.mention(c, raw, line)
 	switch c := c.(type) {
 	case *instructions.ArgCommand:
 		return w.arg(c, line)
@@ -181,6 +185,21 @@ func (w *walker) command(c instructions.Command) error {
 	}
 	return nil
 }
+
+// mention notes names that pinning gives a value and the stage does not. What a RUN does with them is seen in its script.
+func (w *walker) mention(c instructions.Command, raw string, line int) {
+	if _, run := c.(*instructions.RunCommand); run || !strings.Contains(raw, "$") {
+		return
+	}
+	for _, k := range pinnedNames {
+		if _, ok := w.n.Env.Get(k); !ok && (strings.Contains(raw, "$"+k) || strings.Contains(raw, "${"+k)) {
+			w.n.mentions = append(w.n.mentions, mention{line, k})
+		}
+	}
+}
+
+// pinnedNames are the names that the lines of [File.Cross] set.
+var pinnedNames = append([]string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"}, goTargetNames...)
 
 // arg follows BuildKit: a build argument wins, then the default, then a global ARG or automatic value of that name.
 func (w *walker) arg(c *instructions.ArgCommand, line int) error {

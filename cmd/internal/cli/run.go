@@ -195,8 +195,13 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 	}
 	if rep.Err != nil {
 		for _, f := range rep.Failures {
-			fmt.Fprint(a.err, failureText(f, p, src))
+			fmt.Fprint(a.err, failureText(f, diag.Error, p, src))
 		}
+	}
+	for _, f := range rep.Missing {
+		fmt.Fprint(a.err, failureText(f, diag.Warning, p, src))
+	}
+	if rep.Err != nil {
 		return &exitError{code: ExitFailed}
 	}
 	out := a.out
@@ -204,5 +209,8 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 		out = a.err // standard output has the archive
 	}
 	fmt.Fprint(out, resultsText(rep, p))
+	if missing := missingText(rep, p); missing != "" {
+		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
+	}
 	return nil
 }

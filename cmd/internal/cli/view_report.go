@@ -35,8 +35,8 @@ func (a *app) progressOptions() progress.Options {
 }
 
 // failureText renders one cause: what failed, where, what it stopped, the end of its log, what to do.
-func failureText(f *exec.Failure, p *plan.Plan, src diag.Sources) string {
-	d := diag.Diagnostic{Severity: diag.Error, Code: string(f.Kind), Subject: f.At, Advice: f.Hint}
+func failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag.Sources) string {
+	d := diag.Diagnostic{Severity: severity, Code: string(f.Kind), Subject: f.At, Advice: f.Hint}
 	switch {
 	case f.Kind == exec.StepFailed:
 		d.Summary = fmt.Sprintf("%s failed with exit code %d", oneLine(f.Step), f.ExitCode)
