@@ -51,9 +51,6 @@ func (a *app) runCommand() *cobra.Command {
 	in.register(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
-	for _, name := range []string{"call", "check"} {
-		_ = c.Flags().MarkHidden(name) // they only print yet
-	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
 	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
@@ -80,6 +77,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 		return a.orInterrupted(ctx, err)
 	}
 	defer b.Close()
+	if done, err := a.call(ctx, p, b, in.bake.callOptions(), sources); done || err != nil {
+		return a.orInterrupted(ctx, err)
+	}
 	display, err := progress.New(progress.Mode(f.progress), a.err, p, a.progressOptions())
 	if err != nil {
 		return &exitError{ExitUsage, err}
