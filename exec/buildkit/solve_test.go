@@ -16,11 +16,11 @@ import (
 func TestRetries(t *testing.T) {
 	text := `FROM scratch
 COPY tool /tool
-RUN --mount=type=cache,id=NOW,target=/c ["/tool", "flaky", "/c/n", "2"]
+RUN --mount=type=cache,id=NOW,target=/c ["/tool", "flaky", "/c/n", "2", "NOW"]
 `
 	for retries, want := range map[int]string{1: "failed", 2: "done"} {
 		p := newProject(t, map[string]string{"Dockerfile": text})
-		p.write("Dockerfile", strings.Replace(text, "NOW", fmt.Sprint(time.Now().UnixNano()), 1))
+		p.write("Dockerfile", strings.ReplaceAll(text, "NOW", fmt.Sprint(time.Now().UnixNano())))
 		p.target("x", "linux/amd64", func(b *schema.Build) { b.Outputs, b.Retries = p.local("out"), retries })
 		o := p.run(p.plan("x"))
 		tries := 0
