@@ -37,7 +37,7 @@ type export struct {
 }
 
 // parallelExports bounds how many results are made at the same time.
-const parallelExports = 4
+const parallelExports = 16
 
 // exportAll makes every result that is not a folder of files, in an order that leaves no half release behind: first what
 // nobody sees (archives go to the staging folder, images to their registries by digest, caches), then the files
