@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -238,6 +239,13 @@ func (c checker) agent(id string, paths []string) {
 			return
 		}
 		socket = st != nil && st.Mode()&fs.ModeSocket != 0
+		if st != nil && !socket && c.env.ReadFile != nil {
+			text, err := c.env.ReadFile(resolvePath(p, c.env.Dir))
+			if block, _ := pem.Decode(text); err == nil && block == nil {
+				c.bad("ssh", codeBadSecret, "Bad SSH key", "%s of SSH %q is neither a private key nor the socket of an agent.", p, id)
+				return
+			}
+		}
 	}
 }
 
