@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -60,9 +62,6 @@ func (a *app) runCommand() *cobra.Command {
 	in.registerAllow(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
-	for _, name := range []string{"call", "check"} {
-		_ = c.Flags().MarkHidden(name) // they only print yet
-	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
 	c.Flags().StringVar(&f.list, "list", "", "list targets or variables in the form of docker buildx bake: a kind, or type=KIND,format=json")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
@@ -89,6 +88,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 		return a.orInterrupted(ctx, err)
 	}
 	defer b.Close()
+	if done, err := a.call(ctx, p, b, in.bake.callOptions(), sources); done || err != nil {
+		return a.orInterrupted(ctx, err)
+	}
 	display, err := progress.New(progress.Mode(f.progress), a.err, p, a.progressOptions())
 	if err != nil {
 		return &exitError{ExitUsage, err}
@@ -128,6 +130,9 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if b.Engine() {
+		loadByDefault(cfg)
+	}
 	p, err := a.makePlan(ctx, cfg, req, b)
 	if err == nil {
 		err = a.checkGrants(in, p, cfg.Sources, local(cfg), attributeOf(cfg))
@@ -137,6 +142,18 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 		return nil, nil, nil, err
 	}
 	return p, cfg.Sources, b, nil
+}
+
+// loadByDefault gives targets of Bake's files that name no output the one that they have on a Docker Engine: its image store.
+func loadByDefault(cfg *schema.Config) {
+	if cfg.Requested == nil { // not Bake's
+		return
+	}
+	for _, t := range cfg.Targets {
+		if len(t.Base.Outputs) == 0 {
+			t.Base.Outputs = []schema.Output{{Type: schema.OutputDocker}}
+		}
+	}
 }
 
 func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
@@ -197,7 +214,11 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 	if rep.Err != nil {
 		return &exitError{code: ExitFailed}
 	}
-	fmt.Fprint(a.out, resultsText(rep, p))
+	out := a.out
+	if slices.ContainsFunc(rep.Outputs, func(o exec.OutputResult) bool { return o.Dest == schema.Stdout }) {
+		out = a.err // standard output has the archive
+	}
+	fmt.Fprint(out, resultsText(rep, p))
 	if missing := missingText(rep, p); missing != "" {
 		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
 	}
