@@ -45,6 +45,17 @@ const (
 	codeBadOutput   = "bad-output"
 	codeBadTag      = "bad-tag"
 	codeBadContext  = "bad-context"
+
+	codeValidation    = "validation"
+	codeBadFunction   = "bad-function"
+	codeBadMatrix     = "bad-matrix"
+	codeLinkCycle     = "link-cycle"
+	codeBadSize       = "bad-size"
+	codeBadSecret     = "bad-secret"
+	codeBadAnnotation = "bad-annotation"
+	codeNotSupported  = "not-supported"
+	codeMixedDialects = "mixed-dialects"
+	codeCompose       = "bad-compose"
 )
 
 // Codes lists every code that a diagnostic of this package can have.
@@ -87,4 +98,15 @@ var Codes = []Code{
 	{codeBadOutput, "An output cannot be read."},
 	{codeBadTag, "A tag is not an image name."},
 	{codeBadContext, "A context is neither a folder nor a place that BuildKit reads."},
+
+	{codeValidation, "The value of a variable does not satisfy a validation of the build file."},
+	{codeBadFunction, "A function block lacks params or result, or a parameter is not a name."},
+	{codeBadMatrix, "A matrix is not a map of lists, or stands where none can be."},
+	{codeLinkCycle, "Targets need each other through their contexts."},
+	{codeBadSize, "A size or a limit cannot be read."},
+	{codeBadSecret, "A secret or an SSH agent is not there, or cannot be named so."},
+	{codeBadAnnotation, "An annotation is not [TYPE[PLATFORM]:]KEY=VALUE."},
+	{codeMixedDialects, "Files of xbuild's and of Bake's dialect are named together."},
+	{codeCompose, "A compose file cannot be read, or uses a variable that is not set."},
+	{codeNotSupported, "The build file asks for something that can be printed but not built yet."},
 }

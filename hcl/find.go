@@ -6,11 +6,46 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // fileNames are the names of a build file; the first one found in a folder wins.
 var fileNames = []string{"xbuild.hcl", "xbuild.hcl.json"}
+
+// bakeNames are the names that Bake reads, all of them that are there, in this order.
+var bakeNames = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml",
+	"docker-bake.json", "docker-bake.hcl", "docker-bake.override.json", "docker-bake.override.hcl"}
+
+// DefaultNames are the names under which build files are looked for in a folder.
+func DefaultNames() []string { return slices.Concat(fileNames, bakeNames) }
+
+// FindAll returns the build files to read when none is named: the xbuild.hcl of dir; else what Bake reads in dir, which
+// are all files of its names; else the xbuild.hcl of a folder above, as [Find] does.
+func FindAll(dir string) ([]string, error) {
+	for _, name := range fileNames {
+		if isFile(filepath.Join(dir, name)) {
+			return []string{filepath.Join(dir, name)}, nil
+		}
+	}
+	var out []string
+	for _, name := range bakeNames {
+		if isFile(filepath.Join(dir, name)) {
+			out = append(out, filepath.Join(dir, name))
+		}
+	}
+	if out != nil {
+		return out, nil
+	}
+	found, err := Find(dir)
+	return []string{found}, err
+}
+
+// isFile reports whether there is a file with something in it; Bake takes an empty one for none.
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && !st.IsDir() && st.Size() > 0
+}
 
 // Find returns the build file in dir or in the nearest folder above it, up to and including the repository root (a
 // folder that holds .git) or the root of the file system. The error says what was looked for, where, and what to do.
@@ -38,7 +73,7 @@ func Find(dir string) (string, error) {
 		if d != start {
 			where += " or in a folder above it, up to " + d
 		}
-		return "", fmt.Errorf("there is no %s in %s: create xbuild.hcl there, or name a build file with -f",
+		return "", fmt.Errorf("there is no %s and no file that Bake reads in %s: create xbuild.hcl there, or name a build file with -f",
 			strings.Join(fileNames, " or "), where)
 	}
 }

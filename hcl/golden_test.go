@@ -3,6 +3,7 @@ package hcl_test
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,8 +75,16 @@ func (c testCase) pairs(name string) map[string]string {
 
 func (c testCase) env() hcl.Env {
 	env := c.pairs("env")
-	return hcl.Env{Dir: "/cwd", Vars: c.pairs("vars"), Sets: c.lines("set"),
+	return hcl.Env{Dir: "/cwd", Vars: c.pairs("vars"), Sets: c.lines("set"), Targets: c.lines("args"), LocalPlatform: "linux/amd64", Stat: c.stat,
 		Getenv: func(k string) (string, bool) { v, ok := env[k]; return v, ok }}
+}
+
+// stat knows no file but the folder /tmp.
+func (c testCase) stat(p string) (fs.FileInfo, error) {
+	if p == "/tmp" {
+		return os.Stat(os.TempDir())
+	}
+	return nil, &fs.PathError{Op: "stat", Path: p, Err: fs.ErrNotExist}
 }
 
 // load reads the build files of the case.
@@ -84,7 +93,7 @@ func (c testCase) load() (*schema.Config, diag.List, diag.Sources) {
 	var diags diag.List
 	sources := diag.Sources{}
 	for _, f := range c.archive.Files {
-		if !strings.HasSuffix(f.Name, ".hcl") && !strings.HasSuffix(f.Name, ".json") {
+		if !strings.HasSuffix(f.Name, ".hcl") && !strings.HasSuffix(f.Name, ".json") && !strings.HasSuffix(f.Name, ".yml") {
 			continue
 		}
 		sources[f.Name] = f.Data
@@ -98,7 +107,11 @@ func (c testCase) load() (*schema.Config, diag.List, diag.Sources) {
 		return nil, diags, sources
 	}
 	cfg, d := hcl.Load(files, c.env())
-	return cfg, append(diags, d...), cfg.Sources
+	diags = append(diags, d...)
+	if _, build := c.file("build"); build { // a case that asks for more than to be read
+		diags = append(diags, hcl.NotBuilt(cfg)...)
+	}
+	return cfg, diags, cfg.Sources
 }
 
 func TestGolden(t *testing.T) {

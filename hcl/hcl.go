@@ -1,12 +1,17 @@
 package hcl
 
 import (
+	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	hhcl "github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/json"
+	"github.com/zclconf/go-cty/cty/function"
 
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -22,9 +27,37 @@ type Env struct {
 	Vars map[string]string
 	// Sets holds the arguments of --set, TARGET.KEY[.SUB][+]=VALUE, in the order in which they apply.
 	Sets []string
+	// Now is the clock, for timestamp(). Nil means time.Now.
+	Now func() time.Time
+
+	// What follows is for files in Bake's dialect.
+
+	// Targets are the targets, groups and patterns that the command line names.
+	Targets []string
+	// CmdContext is the value of BAKE_CMD_CONTEXT; empty means the working directory.
+	CmdContext string
+	// Environ lists the environment, like os.Environ, for compose files. Nil means an empty one.
+	Environ func() []string
+	// LocalPlatform is the platform of this process, the value of BAKE_LOCAL_PLATFORM.
+	LocalPlatform string
+	// Stat looks at a file, like os.Stat: secret files and the places of outputs are checked. Nil skips the checks.
+	Stat func(path string) (fs.FileInfo, error)
+	// Remote tells whether a context is a git or http URL, and whether git reaches it through SSH. Nil means a plain
+	// look at its beginning and end.
+	Remote func(string) (remote, ssh bool)
+	// StdoutIsTerminal says that an archive cannot go to standard output.
+	StdoutIsTerminal bool
 }
 
-// File is a build file whose syntax is sound. It is made by [Parse].
+func (e *Env) now() time.Time {
+	if e.Now == nil {
+		return time.Now()
+	}
+	return e.Now()
+}
+
+// File is a build file, made by [Parse]. Its syntax is sound, unless its name does not say what it is or that it is a
+// compose file; these are looked at by [Load] and [Print], since their syntax depends on the environment.
 type File struct {
 	// Name is how the user would name the file; diagnostics show it.
 	Name string
@@ -33,40 +66,82 @@ type File struct {
 	// Bytes is the text.
 	Bytes []byte
 
-	body  hhcl.Body
-	json  bool
-	lines []int // the offset of each line
+	body    hhcl.Body
+	json    bool
+	compose bool
+	sniff   bool  // what it is, its text must say
+	lines   []int // the offset of each line
 }
 
 // dir is the folder that paths in the file are relative to.
 func (f *File) dir() string { return filepath.Dir(f.Path) }
 
-// Parse reads the syntax of one build file: HCL-JSON if the name or the path ends in .json, else native HCL. The file
-// is nil if, and only if, the list has errors.
+// Dialect tells by the name of a file how it is read: xbuild*.hcl and xbuild*.hcl.json are xbuild's, every other file is
+// Bake's.
+func Dialect(name string) schema.Dialect {
+	base := filepath.Base(name)
+	if strings.HasPrefix(base, "xbuild") && (strings.HasSuffix(base, ".hcl") || strings.HasSuffix(base, ".hcl.json")) {
+		return schema.XbuildDialect
+	}
+	return schema.BakeDialect
+}
+
+// Parse reads the syntax of one build file: HCL-JSON if the path ends in .json, native HCL if it ends in .hcl, in any
+// case. Files in .yml and .yaml are compose files, and others are what their text can be read as: a compose file, HCL or
+// JSON. The file is nil if, and only if, the list has errors.
 func Parse(name, path string, src []byte) (*File, diag.List) {
 	f := &File{Name: name, Path: path, Bytes: src, lines: lineStarts(src)}
-	f.json = strings.HasSuffix(strings.ToLower(path), ".json") || strings.HasSuffix(strings.ToLower(name), ".json")
-	var parsed *hhcl.File
-	var ds hhcl.Diagnostics
-	if f.json {
-		parsed, ds = json.Parse(src, name)
-	} else {
-		parsed, ds = hclsyntax.ParseConfig(src, name, hhcl.InitialPos)
+	low := strings.ToLower(path)
+	f.json, f.compose = strings.HasSuffix(low, ".json"), isCompose(path)
+	if f.compose {
+		return f, nil
+	}
+	if !f.json && !strings.HasSuffix(low, ".hcl") {
+		f.sniff = true
+		return f, nil
 	}
 	var r reporter
+	ds := f.parse()
 	for _, d := range ds {
-		r.hcl(f, d, codeSyntax, diag.Range{Filename: name, Start: diag.Pos{Line: 1, Column: 1}, End: diag.Pos{Line: 1, Column: 1}})
+		r.hcl(f, d, codeSyntax, f.start())
 	}
 	if ds.HasErrors() {
 		return nil, r.list.Sorted()
 	}
-	f.body = parsed.Body
 	return f, r.list.Sorted()
+}
+
+// parse reads the text as what json says it is.
+func (f *File) parse() hhcl.Diagnostics {
+	var parsed *hhcl.File
+	var ds hhcl.Diagnostics
+	if f.json {
+		parsed, ds = json.Parse(f.Bytes, f.Name)
+	} else {
+		parsed, ds = hclsyntax.ParseConfig(f.Bytes, f.Name, hhcl.InitialPos)
+	}
+	if !ds.HasErrors() {
+		f.body = parsed.Body
+	}
+	return ds
+}
+
+// start is the first position of the file.
+func (f *File) start() diag.Range {
+	return diag.Range{Filename: f.Name, Start: f.posAt(0), End: f.posAt(0)}
 }
 
 // Load evaluates build files, later ones over earlier ones. The Config is never nil and always has its Sources; if the
 // list has errors the rest of it is incomplete. The list is sorted by position.
+//
+// Files of Bake's dialect are one program with Bake's rules, and the Config then holds only the targets that
+// Env.Targets asks for and those that they need.
 func Load(files []*File, env Env) (*schema.Config, diag.List) {
+	if bake, ds := dialectOf(files); ds != nil {
+		return &schema.Config{Sources: sourcesOf(files)}, ds
+	} else if bake {
+		return loadBake(files, env)
+	}
 	l := newLoader(files, env)
 	// Declarations come first, so that every name is known before any expression is evaluated.
 	for _, f := range files {
@@ -80,6 +155,76 @@ func Load(files []*File, env Env) (*schema.Config, diag.List) {
 	l.checkUnusedGlobals()
 	cfg := l.config()
 	return cfg, l.list.Sorted()
+}
+
+// loadBake is Load for files of Bake's dialect.
+func loadBake(files []*File, env Env) (*schema.Config, diag.List) {
+	l, res := bakeResolve(files, env)
+	if l.list.HasErrors() {
+		return &schema.Config{Sources: l.sources}, l.list.Sorted()
+	}
+	var asked []string
+	for name, t := range res.targets {
+		if !t.linked {
+			asked = append(asked, name)
+		}
+	}
+	slices.Sort(asked)
+	cfg := l.bakeConfig(res, asked)
+	return cfg, l.list.Sorted()
+}
+
+// Print gives what a command line asks for as Bake's JSON, without a line feed at the end. The text is nil if the list
+// has errors. The sources are those that the list refers to.
+func Print(files []*File, env Env) ([]byte, diag.Sources, diag.List) {
+	bake, ds := dialectOf(files)
+	if ds != nil {
+		return nil, sourcesOf(files), ds
+	}
+	if !bake {
+		return printXbuild(files, env)
+	}
+	l, res := bakeResolve(files, env)
+	if l.list.HasErrors() {
+		return nil, l.sources, l.list.Sorted()
+	}
+	return res.json(), l.sources, l.list.Sorted()
+}
+
+// bakeResolve reads Bake files and works out what the command line asks for.
+func bakeResolve(files []*File, env Env) (*bakeLoader, *bakeResult) {
+	l := newBakeLoader(files, env)
+	l.read()
+	res := &bakeResult{}
+	if !l.list.HasErrors() {
+		l.rebase()
+		res = l.resolve(env.Targets)
+	}
+	if !l.list.HasErrors() {
+		l.check(res)
+	}
+	return l, res
+}
+
+// dialectOf tells whether the files are Bake's. The two dialects do not mix.
+func dialectOf(files []*File) (bake bool, ds diag.List) {
+	for _, f := range files {
+		if Dialect(f.Path) != Dialect(files[0].Path) {
+			at := f.start()
+			return false, diag.List{{Severity: diag.Error, Code: codeMixedDialects, Subject: &at, Summary: "Two kinds of build file",
+				Detail: fmt.Sprintf("%s and %s follow different rules, and cannot be read as one build.", files[0].Name, f.Name),
+				Advice: "Name files of one kind with -f: xbuild*.hcl, or Bake's."}}
+		}
+	}
+	return len(files) > 0 && Dialect(files[0].Path) == schema.BakeDialect, nil
+}
+
+func sourcesOf(files []*File) diag.Sources {
+	out := diag.Sources{}
+	for _, f := range files {
+		out[f.Name] = f.Bytes
+	}
+	return out
 }
 
 // loader is the state of one Load.
@@ -101,6 +246,8 @@ type loader struct {
 	nodes map[string]*node // values of target.NAME.attr by key, made when first referred to
 	stack []*node          // what is being evaluated, outermost first
 
+	functions map[string]function.Function
+
 	overrides map[*target][]override // from --set, in order
 }
 
@@ -108,7 +255,7 @@ func newLoader(files []*File, env Env) *loader {
 	if env.Getenv == nil {
 		env.Getenv = func(string) (string, bool) { return "", false }
 	}
-	l := &loader{files: files, env: env, sources: diag.Sources{}, names: map[string]*node{}, sets: map[string]*node{},
+	l := &loader{files: files, env: env, functions: functionsOf(env), sources: diag.Sources{}, names: map[string]*node{}, sets: map[string]*node{},
 		byName: map[string]*target{}, nodes: map[string]*node{}, overrides: map[*target][]override{}}
 	for _, f := range files {
 		l.sources[f.Name] = f.Bytes

@@ -54,7 +54,7 @@ func TestFind(t *testing.T) {
 	}
 	write(filepath.Join(root, "xbuild.hcl")) // above the repository: never found
 	_, err := Find(deep)
-	want := fmt.Sprintf("there is no xbuild.hcl or xbuild.hcl.json in %s or in a folder above it, up to %s: create xbuild.hcl there, or name a build file with -f", deep, repo)
+	want := fmt.Sprintf("there is no xbuild.hcl or xbuild.hcl.json and no file that Bake reads in %s or in a folder above it, up to %s: create xbuild.hcl there, or name a build file with -f", deep, repo)
 	if err == nil || err.Error() != want {
 		t.Errorf("Find = %v, want %s", err, want)
 	}

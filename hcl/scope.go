@@ -105,7 +105,7 @@ type place struct {
 // eval evaluates an expression. Problems are reported; then the result is false.
 func (l *loader) eval(e hhcl.Expression, in place) (cty.Value, bool) {
 	refs := e.Variables()
-	ctx := &hhcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions}
+	ctx := &hhcl.EvalContext{Variables: map[string]cty.Value{}, Functions: l.functions}
 	ok := true
 	for _, root := range rootsOf(refs) {
 		v, good := l.root(root, refs, in)

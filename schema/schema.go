@@ -22,6 +22,9 @@ type Config struct {
 	Groups  []*Group
 	// Variables are for display (`list`) and for provenance of values; the values are already used.
 	Variables []Variable
+	// Requested are the targets that the command line asked for, where the build file's dialect decides what a name
+	// means (Bake's groups and patterns); nil where it does not.
+	Requested []string
 	// Sources holds the text of every file read, so that later diagnostics can quote it.
 	Sources diag.Sources
 }
@@ -54,7 +57,9 @@ type Group struct {
 type Variable struct {
 	Name        string
 	Description string
-	Value       string // as text; empty for a sensitive one
+	Type        string // as the build file would write it; empty if it has none
+	Value       string // as text; empty for null
+	Null        bool
 	Source      string // "default", "environment" or "--var"
 	Range       diag.Range
 }

@@ -23,8 +23,9 @@ type buildSession struct {
 	done chan struct{}
 }
 
-// openSession starts the session of a run. Local exports arrive in the folder receive, if that is not empty.
-func (b *Backend) openSession(ctx context.Context, receive string) (*buildSession, error) {
+// openSession starts the session of a run. Local exports arrive in the folder receive, if that is not empty; extra is
+// offered to the daemon beside folders and registry credentials.
+func (b *Backend) openSession(ctx context.Context, receive string, extra ...session.Attachable) (*buildSession, error) {
 	s, err := session.NewSession(context.WithoutCancel(ctx), sharedKey())
 	if err != nil {
 		return nil, err
@@ -33,6 +34,9 @@ func (b *Backend) openSession(ctx context.Context, receive string) (*buildSessio
 	// What a session offers is announced when it starts, so everything is added before.
 	s.Allow(filesync.NewFSSyncProvider(bs.dirs))
 	s.Allow(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: b.credentials()}))
+	for _, a := range extra {
+		s.Allow(a)
+	}
 	if receive != "" {
 		s.Allow(filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, receive)))
 	}

@@ -37,7 +37,7 @@ func forbidden(pkg, imp string) string {
 		layers := map[string][]string{
 			"schema/diag": {},
 			"schema":      {"schema/diag"},
-			"hcl":         {"schema"},
+			"hcl":         {"hcl", "schema"},
 			"plan":        {"plan", "schema"},
 			"exec":        {"exec", "plan", "schema"},
 			"cmd":         {"cmd", "hcl", "plan", "exec", "schema"},

@@ -1,13 +1,19 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/hcl"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
@@ -22,17 +28,92 @@ type inputFlags struct {
 	vars      []string
 	platforms []string
 	strategy  string
+
+	bake bakeFlags
 }
 
+// register adds the flags to a command that plans.
 func (f *inputFlags) register(c *cobra.Command) {
+	f.registerFiles(c)
+	f.registerSets(c)
 	fl := c.Flags()
-	fl.SortFlags = false
-	fl.StringArrayVarP(&f.files, "file", "f", nil, "build file (default: xbuild.hcl here or in the nearest folder above)")
-	fl.StringVarP(&f.dir, "directory", "C", "", "work as if started in this folder")
-	fl.StringArrayVar(&f.vars, "var", nil, "set a variable: NAME=VALUE")
-	fl.StringArrayVar(&f.sets, "set", nil, "override an attribute: TARGET.KEY=VALUE, TARGET may be a pattern")
 	fl.StringSliceVar(&f.platforms, "platform", nil, "build only these of the declared platforms")
 	fl.StringVar(&f.strategy, "strategy", "", "strategy of every target: "+strategyNames())
+}
+
+// registerFiles adds the flags that say which build files to read, and their variables.
+func (f *inputFlags) registerFiles(c *cobra.Command) {
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.StringArrayVarP(&f.files, "file", "f", nil, "build file, - for standard input (default: xbuild.hcl, else Bake's files here, else xbuild.hcl in the nearest folder above)")
+	fl.StringVarP(&f.dir, "directory", "C", "", "work as if started in this folder")
+	fl.StringArrayVar(&f.vars, "var", nil, "set a variable: NAME=VALUE")
+}
+
+func (f *inputFlags) registerSets(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.sets, "set", nil, "override an attribute: TARGET.KEY=VALUE, TARGET may be a pattern")
+}
+
+// bakeFlags are Bake's short forms of --set.
+type bakeFlags struct {
+	push, load, noCache, pull, check bool
+	sbom, provenance, call           string
+}
+
+// register adds the flags to a command.
+func (f *bakeFlags) register(c *cobra.Command) {
+	fl := c.Flags()
+	fl.BoolVar(&f.push, "push", false, "push the images of all targets: --set *.push=true")
+	fl.BoolVar(&f.load, "load", false, "load the images of all targets into the Docker Engine: --set *.load=true")
+	fl.BoolVar(&f.noCache, "no-cache", false, "run every step, cached or not: --set *.no-cache=true")
+	fl.BoolVar(&f.pull, "pull", false, "ask the registry for the base images: --set *.pull=true")
+	fl.StringVar(&f.sbom, "sbom", "", "true, false or options: --set *.attest=type=sbom,...")
+	fl.StringVar(&f.provenance, "provenance", "", "true, false or options: --set *.attest=type=provenance,...")
+	fl.StringVar(&f.call, "call", "build", "what to do with the Dockerfiles: build, check, outline, targets")
+	fl.BoolVar(&f.check, "check", false, "short for --call=check")
+}
+
+// sets are the overrides that the flags stand for, in the order in which Bake appends them to those of --set. except names
+// flags that are no override here.
+func (f *bakeFlags) sets(c *cobra.Command, except ...string) ([]string, error) {
+	var out []string
+	if f.push {
+		out = append(out, "*.push=true")
+	}
+	if f.load {
+		out = append(out, "*.load=true")
+	}
+	call := f.call
+	if f.check {
+		call = "check"
+	}
+	switch call {
+	case "", "build":
+	case "check", "lint":
+		out = append(out, "*.call=lint")
+	case "outline", "targets":
+		out = append(out, "*.call="+call)
+	default:
+		return nil, &exitError{ExitUsage, fmt.Errorf("--call %s: want build, check, outline or targets", call)}
+	}
+	for _, b := range []struct {
+		name string
+		on   bool
+	}{{"no-cache", f.noCache}, {"pull", f.pull}} {
+		if fl := c.Flags().Lookup(b.name); fl.Changed && !slices.Contains(except, b.name) {
+			out = append(out, fmt.Sprintf("*.%s=%t", b.name, b.on))
+		}
+	}
+	for _, a := range []struct{ name, value string }{{"sbom", f.sbom}, {"provenance", f.provenance}} {
+		if a.value == "" {
+			continue
+		}
+		if on, err := strconv.ParseBool(a.value); err == nil {
+			a.value = fmt.Sprintf("disabled=%t", !on)
+		}
+		out = append(out, fmt.Sprintf("*.attest=type=%s,%s", a.name, a.value))
+	}
+	return out, nil
 }
 
 func strategyNames() string {
@@ -59,8 +140,14 @@ func (f *inputFlags) any() bool {
 	return len(f.files)+len(f.sets)+len(f.vars)+len(f.platforms) > 0 || f.strategy != ""
 }
 
-// load reads the build file. Problems are printed; the error then only carries the exit code.
-func (a *app) load(f *inputFlags) (*schema.Config, error) {
+// definition is the build files that a command line names, and the world to read them in.
+type definition struct {
+	files []*hcl.File
+	env   hcl.Env
+}
+
+// read reads the build files. Problems are printed; the error then only carries the exit code.
+func (a *app) read(f *inputFlags, targets []string) (*definition, error) {
 	if err := f.enter(); err != nil {
 		return nil, err
 	}
@@ -68,58 +155,130 @@ func (a *app) load(f *inputFlags) (*schema.Config, error) {
 	if err != nil {
 		return nil, &exitError{ExitUsage, err}
 	}
-	paths := f.files
-	if len(paths) == 0 {
-		found, err := hcl.Find(dir)
-		if err != nil {
-			return nil, &exitError{ExitUsage, err}
-		}
-		paths = []string{found}
+	paths, err := f.paths(dir, a.getenv)
+	if err != nil {
+		return nil, &exitError{ExitUsage, err}
 	}
-	vars := map[string]string{}
+	def := &definition{env: hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
+		LocalPlatform: localPlatform(), Stat: os.Stat, Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}}
+	for _, t := range targets {
+		name, _, _ := strings.Cut(t, "@")
+		def.env.Targets = append(def.env.Targets, name)
+	}
 	for _, v := range f.vars {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || name == "" {
 			return nil, &exitError{ExitUsage, fmt.Errorf("--var %s: want NAME=VALUE", v)}
 		}
-		vars[name] = value
+		def.env.Vars[name] = value
 	}
-	var files []*hcl.File
 	var diags diag.List
 	sources := diag.Sources{}
 	for _, p := range paths {
-		abs := p
-		if !filepath.IsAbs(abs) {
-			abs = filepath.Join(dir, p)
-		}
-		text, err := os.ReadFile(abs)
+		name, abs, text, err := a.readFile(dir, p)
 		if err != nil {
-			return nil, &exitError{ExitUsage, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))}
+			return nil, &exitError{ExitUsage, err}
 		}
-		name := abs
-		if rel, err := filepath.Rel(dir, abs); err == nil && len(rel) < len(abs) {
-			name = rel
+		if len(text) == 0 && hcl.Dialect(abs) == schema.BakeDialect {
+			continue // as if it were not there
 		}
 		sources[name] = text
 		file, d := hcl.Parse(name, abs, text)
 		diags = append(diags, d...)
 		if file != nil {
-			files = append(files, file)
+			def.files = append(def.files, file)
 		}
 	}
 	if diags.HasErrors() {
 		return nil, a.report(diags.Sorted(), sources)
 	}
-	cfg, diags := hcl.Load(files, hcl.Env{Dir: dir, Getenv: os.LookupEnv, Vars: vars, Sets: f.sets})
-	if cfg != nil && cfg.Sources != nil {
-		sources = cfg.Sources
+	if len(def.files) == 0 {
+		return nil, &exitError{ExitUsage, fmt.Errorf("the build files are empty: %s", strings.Join(paths, ", "))}
 	}
-	return cfg, a.report(diags, sources)
+	return def, nil
 }
 
-// request turns the command line into what to plan.
-func (f *inputFlags) request(targets []string) (plan.Request, error) {
+// paths are the build files to read: those of -f, else those of the environment, else those that are found.
+func (f *inputFlags) paths(dir string, getenv func(string) string) ([]string, error) {
+	if len(f.files) > 0 {
+		return f.files, nil
+	}
+	list, sep := getenv("BUILDX_BAKE_FILE"), getenv("BUILDX_BAKE_PATH_SEPARATOR")
+	if sep == "" {
+		sep = string(os.PathListSeparator)
+	}
+	var out []string
+	for _, p := range strings.Split(list, sep) {
+		if p = strings.TrimSpace(p); p != "" {
+			out = append(out, p)
+		}
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	return hcl.FindAll(dir)
+}
+
+// readFile reads one build file. name is how diagnostics call it.
+func (a *app) readFile(dir, p string) (name, abs string, text []byte, err error) {
+	p = strings.TrimPrefix(p, "cwd://")
+	if p == "-" {
+		text, err = io.ReadAll(os.Stdin)
+		if err != nil {
+			err = fmt.Errorf("the build file cannot be read from standard input: %w", err)
+		}
+		return "-", filepath.Join(dir, "-"), text, err
+	}
+	if abs = p; !filepath.IsAbs(abs) {
+		abs = filepath.Join(dir, p)
+	}
+	if text, err = os.ReadFile(abs); err != nil {
+		return "", "", nil, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))
+	}
+	name = abs
+	if rel, err := filepath.Rel(dir, abs); err == nil && len(rel) < len(abs) {
+		name = rel
+	}
+	return name, abs, text, nil
+}
+
+// localPlatform is the platform of this process.
+func localPlatform() string {
+	return schema.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH}.String()
+}
+
+// load reads and evaluates the build files. Problems are printed; the error then only carries the exit code.
+func (a *app) load(f *inputFlags, targets []string) (*schema.Config, error) {
+	def, err := a.read(f, targets)
+	if err != nil {
+		return nil, err
+	}
+	cfg, diags := hcl.Load(def.files, def.env)
+	if !diags.HasErrors() {
+		diags = append(diags, hcl.NotBuilt(cfg)...).Sorted()
+	}
+	return cfg, a.report(diags, cfg.Sources)
+}
+
+// request turns the command line into what to plan. Which targets Bake's groups and patterns mean, the front end knows.
+func (f *inputFlags) request(cfg *schema.Config, targets []string) (plan.Request, error) {
 	req := plan.Request{Targets: targets, Strategy: schema.Strategy(f.strategy)}
+	if cfg.Requested != nil {
+		req.Targets = slices.Clone(cfg.Requested)
+		for _, t := range targets {
+			name, _, ok := strings.Cut(t, "@")
+			if !ok {
+				continue
+			}
+			if cfg.Target(name) == nil {
+				return req, &exitError{ExitUsage, fmt.Errorf("%s: a platform can only be asked for of a single target", t)}
+			}
+			if !slices.Contains(targets, name) {
+				req.Targets = slices.DeleteFunc(req.Targets, func(s string) bool { return s == name })
+			}
+			req.Targets = append(req.Targets, t)
+		}
+	}
 	for _, s := range f.platforms {
 		p, err := schema.ParsePlatform(s)
 		if err != nil {
@@ -127,13 +286,8 @@ func (f *inputFlags) request(targets []string) (plan.Request, error) {
 		}
 		req.Platforms = append(req.Platforms, p)
 	}
-	if f.strategy == "" {
+	if f.strategy == "" || slices.Contains(schema.Strategies, req.Strategy) {
 		return req, nil
-	}
-	for _, s := range schema.Strategies {
-		if s == req.Strategy {
-			return req, nil
-		}
 	}
 	return req, &exitError{ExitUsage, fmt.Errorf("--strategy %s: want one of %s", f.strategy, strategyNames())}
 }
@@ -141,7 +295,7 @@ func (f *inputFlags) request(targets []string) (plan.Request, error) {
 // errText drops the operation and path that os errors repeat.
 func errText(err error) error {
 	var pe *os.PathError
-	if ok := asPathError(err, &pe); ok {
+	if errors.As(err, &pe) {
 		return pe.Err
 	}
 	return err

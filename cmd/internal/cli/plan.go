@@ -88,11 +88,11 @@ func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []str
 
 // planFor plans what the command line asks for. The plan may be there beside an error, to be shown; nil if there is nothing to show.
 func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offline bool) (*plan.Plan, *schema.Config, error) {
-	cfg, err := a.load(in)
+	cfg, err := a.load(in, args)
 	if err != nil {
 		return nil, nil, err
 	}
-	req, err := in.request(args)
+	req, err := in.request(cfg, args)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,7 +17,7 @@ import (
 // runFlags are the flags of run beside those that say what to build.
 type runFlags struct {
 	progress  string
-	noCache   bool
+	print     bool
 	keepGoing bool
 	jobs      int
 	plan      string
@@ -31,11 +31,25 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Build targets",
 		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds.\n\n" +
 			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".",
-		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), &in, &f, args) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.print {
+				return a.print(c, &in, args)
+			}
+			sets, err := in.bake.sets(c, "no-cache") // which is an option of the run
+			if err != nil {
+				return err
+			}
+			in.sets = append(in.sets, sets...)
+			return a.run(c.Context(), &in, &f, args)
+		},
 	}
 	in.register(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
-	c.Flags().BoolVar(&f.noCache, "no-cache", false, "run every step, cached or not")
+	in.bake.register(c)
+	for _, name := range []string{"load", "pull", "sbom", "provenance", "call", "check"} {
+		_ = c.Flags().MarkHidden(name) // they only print yet
+	}
+	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
@@ -58,7 +72,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if err != nil {
 		return &exitError{ExitUsage, err}
 	}
-	r := exec.Start(ctx, p, b, exec.Options{NoCache: f.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
+	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
 	for e := range r.Events() {
 		display.Event(e)
 	}
@@ -75,11 +89,11 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if f.plan != "" {
 		return a.savedToRun(ctx, in, f, args)
 	}
-	cfg, err := a.load(in)
+	cfg, err := a.load(in, args)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	req, err := in.request(args)
+	req, err := in.request(cfg, args)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -76,12 +76,10 @@ func planInputs(p *plan.Plan, cfg *schema.Config) ([]plan.SavedInput, error) {
 		}
 		return err
 	}
-	var names []string
-	for n := range cfg.Sources {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	for _, n := range names {
+	for _, n := range slices.Sorted(slices.Values(cfg.Files)) {
+		if n == "-" { // standard input is gone
+			continue
+		}
 		if err := add("build file", n, n, cfg.Sources[n]); err != nil {
 			return nil, err
 		}

@@ -16,11 +16,11 @@ import (
 
 // planWrite edits the Dockerfiles of the targets in place. All of them are written, or, if one cannot be, none.
 func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args []string) error {
-	cfg, err := a.load(in)
+	cfg, err := a.load(in, args)
 	if err != nil {
 		return err
 	}
-	req, err := in.request(args)
+	req, err := in.request(cfg, args)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xbuild/xbuild/hcl"
+)
+
+func (a *app) printCommand() *cobra.Command {
+	var in inputFlags
+	c := &cobra.Command{
+		Use:   "print [TARGET...]",
+		Short: "Print what the build files say, as JSON",
+		Long: "Print the targets and groups that would be built, with all values worked out: the JSON of docker buildx bake --print.\n\n" +
+			"TARGET is a target, a group or a pattern; without one, \"default\". No BuildKit is needed.",
+		RunE: func(c *cobra.Command, args []string) error { return a.print(c, &in, args) },
+	}
+	in.registerFiles(c)
+	in.registerSets(c)
+	in.bake.register(c)
+	return c
+}
+
+func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
+	sets, err := in.bake.sets(c)
+	if err != nil {
+		return err
+	}
+	def, err := a.read(in, args)
+	if err != nil {
+		return err
+	}
+	def.env.Targets = args
+	def.env.Sets = slices.Concat(def.env.Sets, sets)
+	text, sources, diags := hcl.Print(def.files, def.env)
+	if err := a.report(diags, sources); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s\n", text)
+	return nil
+}

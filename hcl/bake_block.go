@@ -1,0 +1,470 @@
+package hcl
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	hhcl "github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// bakeBlock is a target or group block. A matrix makes several cells of it.
+type bakeBlock struct {
+	typ     string // "target" or "group"
+	label   string
+	labelAt diag.Range
+	at      diag.Range
+	body    hhcl.Body
+	file    *File
+	cells   []*bakeCell
+	attrs   hhcl.Attributes // those that the table has
+}
+
+// bakeCell is one target or group that a block makes.
+type bakeCell struct {
+	block *bakeBlock
+	name  string
+	ctx   *hhcl.EvalContext // with the values of the matrix; nil if there are none
+
+	values map[string]*bakeValue // what is evaluated; nil for null
+	done   map[string]bool
+	bad    map[string]bool // what could not be evaluated
+	busy   map[string]bool
+}
+
+// eval evaluates an expression of a cell, or of the root scope if cell is nil. Problems are reported.
+func (l *bakeLoader) eval(e hhcl.Expression, cell *bakeCell) (cty.Value, bool) {
+	if !l.needs(e, cell, nil, false) {
+		return cty.DynamicVal, false
+	}
+	ctx := l.root
+	if cell != nil && cell.ctx != nil {
+		ctx = cell.ctx
+	}
+	if refs := l.objects(e); refs != nil {
+		ctx = ctx.NewChild()
+		ctx.Variables = refs
+	}
+	v, ds := e.Value(ctx)
+	if l.report(ds, l.rng(e.Range())) {
+		return cty.DynamicVal, false
+	}
+	return v, true
+}
+
+// needs makes sure that all that an expression mentions is evaluated. Names in own are its own. What does not exist is
+// left to the evaluation, which may be inside try(), unless strict.
+func (l *bakeLoader) needs(e hhcl.Expression, cell *bakeCell, own map[string]bool, strict bool) bool {
+	ok := true
+	at := func(r hhcl.Range) diag.Range { return l.rng(r) }
+	for _, name := range l.calls(e) {
+		known, good := l.compile(name, at(e.Range()))
+		if !known && strict {
+			l.errorf(codeUnknownFunction, at(e.Range()), "Unknown function", didYouMean(name, sortedKeys(l.root.Functions)), "There is no function named %q.", name)
+			good = false
+		}
+		ok = ok && good
+	}
+	for _, tr := range e.Variables() {
+		root := tr.RootName()
+		if own[root] || (cell != nil && cell.ctx != nil && hasKey(cell.ctx.Variables, root)) {
+			continue
+		}
+		if l.namesReady && (root == "target" || root == "group") {
+			ok = l.needsBlock(tr) && ok
+			continue
+		}
+		known, good := l.resolveName(root, at(tr.SourceRange()))
+		if !known && strict {
+			l.errorf(codeUnknownVariable, at(tr.SourceRange()), "Unknown name", didYouMean(root, sortedKeys(l.names)), "There is no variable named %q.", root)
+			good = false
+		}
+		ok = ok && good
+	}
+	return ok
+}
+
+func hasKey[V any](m map[string]V, k string) bool { _, ok := m[k]; return ok }
+
+// needsBlock evaluates what a reference target.NAME.ATTR or group.NAME.targets reads.
+func (l *bakeLoader) needsBlock(tr hhcl.Traversal) bool {
+	at := l.rng(tr.SourceRange())
+	typ := tr.RootName()
+	if len(tr) < 2 {
+		l.errorf(codeBadReference, at, "Incomplete reference", fmt.Sprintf("Write %s.NAME.ATTRIBUTE.", typ), "%q as a whole is not a value.", typ)
+		return false
+	}
+	name, isAttr := tr[1].(hhcl.TraverseAttr)
+	if !isAttr {
+		l.errorf(codeBadReference, at, "Incomplete reference", fmt.Sprintf("Write %s.NAME.ATTRIBUTE.", typ), "A %s is named with a dot, not with an index.", typ)
+		return false
+	}
+	var only []string
+	if len(tr) > 2 {
+		if a, ok := tr[2].(hhcl.TraverseAttr); ok {
+			only = []string{a.Name}
+		}
+	}
+	ok := true
+	for _, b := range l.named[typ+"."+name.Name] {
+		for _, c := range b.cells {
+			for _, attr := range l.wanted(b, only) {
+				if c.busy[attr] {
+					l.circle(c.key(attr), at)
+					return false
+				}
+			}
+		}
+		l.refAt = at
+		ok = l.resolveBlock(b, only) && ok
+	}
+	return ok
+}
+
+func (c *bakeCell) key(attr string) string { return "block " + c.block.typ + "." + c.name + "." + attr }
+
+// wanted is the attributes of b among only, or all of them.
+func (l *bakeLoader) wanted(b *bakeBlock, only []string) []string {
+	if only == nil {
+		return sortedKeys(b.attrs)
+	}
+	return slices.DeleteFunc(slices.Clone(only), func(s string) bool { return b.attrs[s] == nil })
+}
+
+// objects is the values of `target` and `group` as far as an expression reads them; nil if it does not.
+func (l *bakeLoader) objects(e hhcl.Expression) map[string]cty.Value {
+	if !l.namesReady {
+		return nil
+	}
+	var fields map[string]map[string]cty.Value
+	for _, tr := range e.Variables() {
+		root := tr.RootName()
+		if root != "target" && root != "group" || len(tr) < 2 {
+			continue
+		}
+		if fields == nil {
+			fields = map[string]map[string]cty.Value{}
+		}
+		if fields[root] == nil {
+			fields[root] = map[string]cty.Value{}
+		}
+		name := tr[1].(hhcl.TraverseAttr).Name // needsBlock saw to it
+		if c := l.current[root+"."+name]; c != nil {
+			fields[root][name] = c.object()
+		}
+	}
+	var out map[string]cty.Value
+	for root, f := range fields {
+		if out == nil {
+			out = map[string]cty.Value{}
+		}
+		out[root] = cty.ObjectVal(f)
+	}
+	return out
+}
+
+// object is a cell as expressions see it: what is not evaluated or not set is null.
+func (c *bakeCell) object() cty.Value {
+	fields := map[string]cty.Value{"name": cty.StringVal(c.name)}
+	if c.block.typ == "group" {
+		fields["targets"], fields["description"] = listValue(c.values["targets"]), textValue(c.values["description"], true)
+		return cty.ObjectVal(fields)
+	}
+	for i := range bakeTargetAttrs {
+		a := &bakeTargetAttrs[i]
+		fields[a.Name] = bakeCty(a, c.values[a.Name])
+	}
+	return cty.ObjectVal(fields)
+}
+
+// nameBlocks works out which targets the blocks make: matrix cells and their names.
+func (l *bakeLoader) nameBlocks() {
+	for _, b := range l.blocks {
+		l.nameBlock(b)
+	}
+	l.named = map[string][]*bakeBlock{}
+	for _, b := range l.blocks {
+		for _, c := range b.cells {
+			l.named[b.typ+"."+c.name] = append(l.named[b.typ+"."+c.name], b)
+		}
+	}
+	l.namesReady = true
+}
+
+func (l *bakeLoader) nameBlock(b *bakeBlock) {
+	want := &hhcl.BodySchema{Attributes: []hhcl.AttributeSchema{{Name: "matrix"}, {Name: "name"}}}
+	attrs := bakeTargetAttrs
+	if b.typ == "group" {
+		attrs = groupAttrs
+	}
+	for _, a := range attrs {
+		want.Attributes = append(want.Attributes, hhcl.AttributeSchema{Name: a.Name})
+	}
+	content, _, ds := b.body.PartialContent(want)
+	if l.report(ds, b.at) {
+		return
+	}
+	matrix, name := content.Attributes["matrix"], content.Attributes["name"]
+	delete(content.Attributes, "matrix")
+	delete(content.Attributes, "name")
+	b.attrs = content.Attributes
+	bad := func(a *hhcl.Attribute, detail string) {
+		l.errorf(codeBadMatrix, b.file.rng(a.NameRange), "Bad matrix", "", "%s", detail)
+	}
+	switch {
+	case !validName.MatchString(b.label):
+		l.errorf(codeBadName, b.labelAt, "Bad name", "Use letters, digits, _ and -.", "%q cannot be the name of a %s block.", b.label, b.typ)
+		return
+	case b.typ == "group" && matrix != nil:
+		bad(matrix, "A group cannot have a matrix.")
+		return
+	case b.typ == "group" && name != nil:
+		bad(name, "A group cannot have the attribute \"name\".")
+		return
+	case b.typ == "group" && content.Attributes["targets"] == nil:
+		l.errorf(codeMissingAttribute, b.at, "Missing attribute", "", `A group block needs the attribute "targets".`)
+		return
+	case name != nil && matrix == nil:
+		bad(name, "The attribute \"name\" needs a matrix.")
+		return
+	}
+	cells := []*bakeCell{{block: b, name: b.label}}
+	if matrix != nil {
+		cells = l.matrix(b, matrix)
+	}
+	seen := map[string]bool{}
+	for _, c := range cells {
+		if name != nil && !l.cellName(c, name) {
+			return
+		}
+		if seen[c.name] {
+			l.errorf(codeDuplicateName, b.labelAt, "Name declared twice", "Set name to an expression that differs between the cells.",
+				"Two cells of the matrix have the name %q.", c.name)
+			return
+		}
+		seen[c.name] = true
+		c.values, c.done, c.bad, c.busy = map[string]*bakeValue{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	}
+	b.cells = cells
+	if b.typ == "target" && len(cells) > 0 {
+		l.addNames(b)
+	}
+}
+
+// cellName evaluates the name of a cell.
+func (l *bakeLoader) cellName(c *bakeCell, name *hhcl.Attribute) bool {
+	at := c.block.file.rng(name.Expr.Range())
+	v, ok := l.eval(name.Expr, c)
+	if !ok {
+		return false
+	}
+	s, err := convert.Convert(v, cty.String)
+	if err != nil || s.IsNull() || !s.IsKnown() {
+		l.errorf(codeWrongType, at, "Wrong type", "", "The name must be a string, but this is %s.", typeName(v.Type()))
+		return false
+	}
+	c.name = s.AsString()
+	if !validName.MatchString(c.name) {
+		l.errorf(codeBadName, at, "Bad name", "Use letters, digits, _ and -; sanitize() replaces everything else.", "%q cannot be the name of a target.", c.name)
+		return false
+	}
+	return true
+}
+
+// matrix is one cell for each combination of the values. The keys count in alphabetical order, the first one varying
+// fastest; Bake takes them in an order that changes from run to run.
+func (l *bakeLoader) matrix(b *bakeBlock, a *hhcl.Attribute) []*bakeCell {
+	at := b.file.rng(a.Expr.Range())
+	v, ok := l.eval(a.Expr, nil)
+	if !ok {
+		return nil
+	}
+	if t := v.Type(); !t.IsMapType() && !t.IsObjectType() || v.IsNull() {
+		l.errorf(codeBadMatrix, at, "Bad matrix", "Write { NAME = [VALUES] }.", "A matrix must be a map of lists, but this is %s.", typeName(t))
+		return nil
+	}
+	vars := []map[string]cty.Value{{}}
+	axes := v.AsValueMap()
+	for _, k := range sortedKeys(axes) {
+		if !axes[k].CanIterateElements() {
+			l.errorf(codeBadMatrix, at, "Bad matrix", fmt.Sprintf("Write %s = [VALUES].", k), "The values of %q must be a list, but this is %s.", k, typeName(axes[k].Type()))
+			return nil
+		}
+		var next []map[string]cty.Value
+		for _, e := range axes[k].AsValueSlice() {
+			for _, m := range vars {
+				m = maps.Clone(m)
+				m[k] = e
+				next = append(next, m)
+			}
+		}
+		vars = next
+	}
+	var out []*bakeCell
+	for _, m := range vars {
+		c := &bakeCell{block: b, name: b.label, ctx: l.root.NewChild()}
+		c.ctx.Variables = m
+		out = append(out, c)
+	}
+	return out
+}
+
+// addNames remembers which targets a label stands for.
+func (l *bakeLoader) addNames(b *bakeBlock) {
+	i := slices.IndexFunc(l.renamed, func(r renamedBlock) bool { return r.label == b.label })
+	if i < 0 {
+		i = len(l.renamed)
+		l.renamed = append(l.renamed, renamedBlock{label: b.label, at: b.at})
+	}
+	for _, c := range b.cells {
+		l.renamed[i].names = append(l.renamed[i].names, c.name)
+	}
+}
+
+// groupAttrs are the attributes of a group.
+var groupAttrs = bakeLanguage.Block("group").Attributes
+
+// resolveBlock evaluates attributes of all cells of a block, all or only those named.
+func (l *bakeLoader) resolveBlock(b *bakeBlock, only []string) bool {
+	at := l.refAt
+	ok := true
+	for _, c := range b.cells {
+		worked := only == nil
+		for _, attr := range l.ordered(b, only) {
+			if c.done[attr] {
+				ok = ok && !c.bad[attr]
+				continue
+			}
+			worked = true
+			if c.busy[attr] {
+				l.circle(c.key(attr), at)
+				return false
+			}
+			c.busy[attr] = true
+			l.push(c.key(attr), fmt.Sprintf("%s.%s.%s", b.typ, c.name, attr), at)
+			v, good := l.attrValue(c, attr)
+			l.pop()
+			delete(c.busy, attr)
+			c.done[attr], c.bad[attr], c.values[attr] = true, !good, v
+			ok = ok && good
+		}
+		// A name that the block does not have counts as read when it is first asked for.
+		for _, attr := range only {
+			worked = worked || !c.done[attr]
+			c.done[attr] = true
+		}
+		if worked {
+			l.current[b.typ+"."+c.name] = c
+		}
+	}
+	return ok
+}
+
+// ordered is the attributes to evaluate, in source order so that problems come in that order.
+func (l *bakeLoader) ordered(b *bakeBlock, only []string) []string {
+	out := l.wanted(b, only)
+	slices.SortStableFunc(out, func(x, y string) int {
+		return b.attrs[x].NameRange.Start.Byte - b.attrs[y].NameRange.Start.Byte
+	})
+	return out
+}
+
+// attrValue evaluates one attribute of a cell.
+func (l *bakeLoader) attrValue(c *bakeCell, attr string) (*bakeValue, bool) {
+	a := c.block.attrs[attr]
+	raw, ok := l.eval(a.Expr, c)
+	if !ok {
+		return nil, false
+	}
+	spec := bakeAttr(attr)
+	if c.block.typ == "group" {
+		spec = bakeLanguage.Block("group").Attribute(attr)
+	}
+	at := c.block.file.rng(a.Expr.Range())
+	v, err := toBake(spec, raw)
+	if err != nil {
+		l.errorf(codeWrongType, at, "Wrong type", "", "%s cannot be this: %v.", upperQuoted(attr), err)
+		return nil, false
+	}
+	if v != nil {
+		v.at = c.block.file.rng(a.Range)
+		v.nameAt = c.block.file.rng(a.NameRange)
+		l.setBases(c, a, v)
+	}
+	return v, true
+}
+
+func upperQuoted(s string) string { return fmt.Sprintf("%q", s) }
+
+// addBlock puts the finished cells of a block among the targets and groups.
+func (l *bakeLoader) addBlock(b *bakeBlock) {
+	for _, c := range b.cells {
+		if b.typ == "group" {
+			g := &bakeGroup{name: c.name, at: b.at}
+			if v := c.values["targets"]; v != nil {
+				g.targets, g.hasTargets = v.list, true
+			}
+			if v := c.values["description"]; v != nil {
+				g.description = v.text
+			}
+			l.setGroup(g)
+			continue
+		}
+		t := &bakeTarget{name: c.name, at: b.at, values: map[string]*bakeValue{}}
+		for k, v := range c.values {
+			if v != nil {
+				t.values[k] = v
+			}
+		}
+		t.base, t.hasBase = c.block.file.Name, true
+		l.setTarget(t)
+	}
+}
+
+func (l *bakeLoader) setTarget(t *bakeTarget) {
+	if old := l.byTarget[t.name]; old != nil {
+		old.merge(t)
+		return
+	}
+	l.byTarget[t.name] = t
+	l.targets = append(l.targets, t)
+}
+
+func (l *bakeLoader) setGroup(g *bakeGroup) {
+	if i := slices.IndexFunc(l.groups, func(o *bakeGroup) bool { return o.name == g.name }); i >= 0 {
+		l.groups[i] = g
+		return
+	}
+	l.groups = append(l.groups, g)
+}
+
+// addRenamed adds the group that the label of a matrix block is. A group block of that name comes first and so wins.
+func (l *bakeLoader) addRenamed() {
+	for _, r := range l.renamed {
+		names := unique(r.names)
+		if len(names) == 1 && names[0] == r.label {
+			continue
+		}
+		l.groups = append(l.groups, &bakeGroup{name: r.label, targets: names, hasTargets: true, at: r.at})
+	}
+	for _, g := range l.groups {
+		g.targets = unique(g.targets)
+	}
+}
+
+// unique drops repetitions and keeps the order.
+func unique(s []string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, v := range s {
+		if !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+	}
+	return out
+}

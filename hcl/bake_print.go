@@ -1,0 +1,255 @@
+package hcl
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/xbuild/xbuild/schema"
+)
+
+// json is the result as Bake prints it: two spaces of indent, keys of maps sorted, attributes in the order of the table,
+// and no line feed at the end.
+func (res *bakeResult) json() []byte {
+	var w jsonWriter
+	w.open('{')
+	if len(res.groups) > 0 {
+		w.key("group")
+		w.open('{')
+		for _, name := range sortedKeys(res.groups) {
+			g := res.groups[name]
+			w.key(name)
+			w.open('{')
+			if g.description != "" {
+				w.key("description")
+				w.value(g.description)
+			}
+			w.key("targets")
+			if g.hasTargets && g.targets == nil {
+				g.targets = []string{}
+			}
+			w.value(g.targets)
+			w.close('}')
+		}
+		w.close('}')
+	}
+	w.key("target")
+	w.open('{')
+	for _, name := range sortedKeys(res.targets) {
+		w.key(name)
+		w.target(res.targets[name])
+	}
+	w.close('}')
+	w.close('}')
+	var out bytes.Buffer
+	if err := json.Indent(&out, w.buf.Bytes(), "", "  "); err != nil {
+		panic("the JSON that print wrote is not JSON: " + err.Error())
+	}
+	return out.Bytes()
+}
+
+// jsonWriter writes compact JSON whose objects keep the order in which they are written.
+type jsonWriter struct {
+	buf   bytes.Buffer
+	first bool // nothing is written yet at this level
+}
+
+func (w *jsonWriter) open(c byte)  { w.buf.WriteByte(c); w.first = true }
+func (w *jsonWriter) close(c byte) { w.buf.WriteByte(c); w.first = false }
+
+func (w *jsonWriter) comma() {
+	if !w.first {
+		w.buf.WriteByte(',')
+	}
+	w.first = false
+}
+
+func (w *jsonWriter) key(k string) {
+	w.comma()
+	w.value(k)
+	w.buf.WriteByte(':')
+}
+
+// value writes what the standard encoder makes of v.
+func (w *jsonWriter) value(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("a string, bool or list of strings cannot fail: " + err.Error())
+	}
+	w.buf.Write(b)
+}
+
+// escape keeps templates in a text from being evaluated when the output is read as a build file.
+func escape(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "${", "$${"), "%{", "%%{")
+}
+
+// escaped are the attributes that Bake escapes.
+var escaped = map[string]bool{"annotations": true, "dockerfile-inline": true, "labels": true, "args": true, "extra-hosts": true}
+
+// target writes one target; what is empty is left out, except for strings that are set.
+func (w *jsonWriter) target(t *bakeTarget) {
+	w.open('{')
+	w.attributes(t.values)
+	if t.perPlatform != nil {
+		w.key("platform")
+		w.open('{')
+		for _, p := range sortedKeys(t.perPlatform) {
+			w.key(p)
+			w.open('{')
+			w.attributes(t.perPlatform[p])
+			w.close('}')
+		}
+		w.close('}')
+	}
+	w.close('}')
+}
+
+func (w *jsonWriter) attributes(values map[string]*bakeValue) {
+	all := schema.Language.Block("target").Attributes
+	for i := range all {
+		if v := values[all[i].Name]; v != nil {
+			w.attribute(&all[i], v)
+		}
+	}
+}
+
+func (w *jsonWriter) attribute(spec *schema.Attribute, v *bakeValue) {
+	esc := func(s string) string { return s }
+	if escaped[spec.Name] {
+		esc = escape
+	}
+	switch spec.Type {
+	case schema.TypeString:
+		if v.text != "" || spec.Name != "description" {
+			w.key(spec.Name)
+			w.value(esc(v.text))
+		}
+	case schema.TypeBool:
+		w.key(spec.Name)
+		w.value(v.flag)
+	case schema.TypeStringList:
+		if len(v.list) > 0 {
+			w.key(spec.Name)
+			var out []string
+			for _, s := range v.list {
+				out = append(out, esc(s))
+			}
+			w.value(out)
+		}
+	case schema.TypeStringMap:
+		if len(v.keys) > 0 {
+			w.key(spec.Name)
+			out := map[string]string{}
+			for k, s := range v.keys {
+				out[k] = esc(*s)
+			}
+			w.value(out)
+		}
+	case schema.TypeResources:
+		w.key(spec.Name)
+		w.resources(v)
+	default:
+		if len(v.entries) > 0 {
+			w.key(spec.Name)
+			w.open('[')
+			for _, e := range v.entries {
+				w.comma()
+				w.entry(spec.Type, e)
+			}
+			w.close(']')
+		}
+	}
+}
+
+func (w *jsonWriter) resources(v *bakeValue) {
+	w.open('{')
+	for _, k := range resourceKeys {
+		s := v.keys[k.name]
+		switch {
+		case s == nil:
+		case k.number:
+			w.key(k.name)
+			w.buf.WriteString(*s)
+		default:
+			w.key(k.name)
+			w.value(*s)
+		}
+	}
+	w.close('}')
+}
+
+func (w *jsonWriter) entry(typ schema.ValueType, e bakeEntry) {
+	switch typ {
+	case schema.TypeSecretList, schema.TypeSSHList:
+		w.open('{')
+		for _, k := range []string{"id", "src", "env"} {
+			if s := e.fields[k]; s != "" {
+				w.key(k)
+				w.value(s)
+			}
+		}
+		if len(e.paths) > 0 {
+			w.key("paths")
+			w.value(e.paths)
+		}
+		w.close('}')
+	case schema.TypeAttestList:
+		w.open('{')
+		fields := map[string]string{"type": ""}
+		for k, v := range e.fields {
+			fields[k] = v
+		}
+		for _, k := range sortedKeys(fields) {
+			w.key(k)
+			if k == "disabled" {
+				w.value(true)
+				continue
+			}
+			w.value(fields[k])
+		}
+		w.close('}')
+	case schema.TypePolicyList:
+		w.policy(e)
+	default:
+		w.value(e.fields)
+	}
+}
+
+// policy writes a policy in the form that Bake gives it, which is that of its own data.
+func (w *jsonWriter) policy(e bakeEntry) {
+	w.open('{')
+	w.key("Files")
+	if len(e.files) == 0 {
+		w.value(nil)
+	} else {
+		w.open('[')
+		for _, f := range e.files {
+			w.comma()
+			w.open('{')
+			w.key("Filename")
+			w.value(f)
+			w.key("Data")
+			w.value(nil)
+			w.close('}')
+		}
+		w.close(']')
+	}
+	for _, k := range []struct{ field, name string }{{"reset", "Reset"}, {"disabled", "Disabled"}} {
+		w.key(k.name)
+		w.value(e.fields[k.field] == "true")
+	}
+	w.key("Strict")
+	if s, ok := e.fields["strict"]; ok {
+		w.value(s == "true")
+	} else {
+		w.value(nil)
+	}
+	w.key("LogLevel")
+	if s, ok := e.fields["log-level"]; ok {
+		w.value(s)
+	} else {
+		w.value(nil)
+	}
+	w.close('}')
+}

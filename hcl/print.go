@@ -1,0 +1,186 @@
+package hcl
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// printXbuild gives a build of xbuild's dialect as Bake's JSON. Paths are absolute, since they are relative to files
+// that the output does not name; what differs between platforms stands under "platform".
+func printXbuild(files []*File, env Env) ([]byte, diag.Sources, diag.List) {
+	cfg, ds := Load(files, env)
+	if ds.HasErrors() {
+		return nil, cfg.Sources, ds
+	}
+	names := env.Targets
+	if len(names) == 0 {
+		names = []string{"default"}
+	}
+	p := printer{cfg: cfg, res: &bakeResult{targets: map[string]*bakeTarget{}, groups: map[string]*bakeGroup{}}}
+	cfg.Sources[argText] = []byte(strings.Join(names, " "))
+	off := 0
+	for _, name := range names {
+		p.add(name, rangeIn(argText, cfg.Sources[argText], off, off+len(name)))
+		off += len(name) + 1
+	}
+	if ds = append(ds, p.list...); ds.HasErrors() {
+		return nil, cfg.Sources, ds.Sorted()
+	}
+	p.res.addDefault(p.asked)
+	return p.res.json(), cfg.Sources, ds
+}
+
+// printer collects what a command line asks for of a build in xbuild's dialect.
+type printer struct {
+	reporter
+	cfg   *schema.Config
+	res   *bakeResult
+	asked []askedName
+}
+
+// add adds a target or group that the command line names.
+func (p *printer) add(name string, at diag.Range) {
+	if p.cfg.Group(name) == nil && p.cfg.Target(name) == nil {
+		var all []string
+		for _, g := range p.cfg.Groups {
+			all = append(all, g.Name)
+		}
+		for _, t := range p.cfg.Targets {
+			all = append(all, t.Name)
+		}
+		p.errorf(codeUnknownTarget, at, "Unknown target", oneOf(name, all), "There is no target and no group %q.", name)
+		return
+	}
+	p.asked = append(p.asked, askedName{name, at})
+	p.reach(name)
+}
+
+// reach adds what a target or group stands for and needs.
+func (p *printer) reach(name string) {
+	if g := p.cfg.Group(name); g != nil {
+		if p.res.groups[name] == nil {
+			p.res.groups[name] = &bakeGroup{name: name, description: g.Description, targets: g.Members, hasTargets: true}
+			for _, m := range g.Members {
+				p.reach(m)
+			}
+		}
+		return
+	}
+	t := p.cfg.Target(name)
+	if t == nil || p.res.targets[name] != nil {
+		return
+	}
+	p.res.targets[name] = printed(t)
+	for _, s := range t.Base.Contexts {
+		if need, ok := strings.CutPrefix(s, "target:"); ok {
+			p.reach(need)
+		}
+	}
+	for _, b := range t.PerPlatform {
+		for _, s := range b.Contexts {
+			if need, ok := strings.CutPrefix(s, "target:"); ok {
+				p.reach(need)
+			}
+		}
+	}
+}
+
+// printed is a target of xbuild's dialect in the form in which Bake's are printed.
+func printed(t *schema.Target) *bakeTarget {
+	out := &bakeTarget{name: t.Name, at: t.Range, values: printedValues(&t.Base)}
+	if t.Description != "" {
+		out.values["description"] = &bakeValue{text: t.Description}
+	}
+	var ps []string
+	for _, p := range t.Platforms {
+		ps = append(ps, p.String())
+	}
+	out.values["platforms"] = &bakeValue{list: ps}
+	if t.PerPlatform == nil {
+		return out
+	}
+	perPlatform := map[string]map[string]*bakeValue{}
+	for p, b := range t.PerPlatform {
+		perPlatform[p.String()] = printedValues(b)
+	}
+	// What is the same on every platform is said once.
+	for _, a := range language.Block("target").Attributes {
+		var all []*bakeValue
+		for _, vs := range perPlatform {
+			all = append(all, vs[a.Name])
+		}
+		if slices.ContainsFunc(all, func(v *bakeValue) bool { return !sameValue(v, all[0]) }) {
+			delete(out.values, a.Name)
+			continue
+		}
+		if all[0] != nil {
+			out.values[a.Name] = all[0]
+		}
+		for _, vs := range perPlatform {
+			delete(vs, a.Name)
+		}
+	}
+	out.perPlatform = perPlatform
+	return out
+}
+
+func sameValue(a, b *bakeValue) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	same := func(x, y *string) bool { return x == y || x != nil && y != nil && *x == *y }
+	return a.text == b.text && a.flag == b.flag && slices.Equal(a.list, b.list) && maps.EqualFunc(a.keys, b.keys, same) &&
+		slices.EqualFunc(a.entries, b.entries, bakeEntry.equal)
+}
+
+// printedValues is what a target says about one platform.
+func printedValues(b *schema.Build) map[string]*bakeValue {
+	out := map[string]*bakeValue{}
+	text := func(name, s string) {
+		if s != "" {
+			out[name] = &bakeValue{text: s}
+		}
+	}
+	keys := func(name string, m map[string]string) {
+		v := &bakeValue{keys: map[string]*string{}}
+		for k, s := range m {
+			v.keys[k] = &s
+		}
+		out[name] = v
+	}
+	text("context", b.Context)
+	if text("dockerfile-inline", b.DockerfileInline); b.DockerfileInline == "" {
+		text("dockerfile", b.Dockerfile)
+	}
+	text("target", b.Stage)
+	text("strategy", string(b.Strategy))
+	keys("contexts", b.Contexts)
+	keys("args", b.Args)
+	keys("labels", b.Labels)
+	out["tags"] = &bakeValue{list: b.Tags}
+	if b.NoCache {
+		out["no-cache"] = &bakeValue{flag: true}
+	}
+	if b.NoRecipeCache {
+		out["recipe_cache"] = &bakeValue{flag: false}
+	}
+	v := &bakeValue{}
+	for _, o := range b.Outputs {
+		e := bakeEntry{fields: map[string]string{"type": string(o.Type)}}
+		maps.Copy(e.fields, o.Attrs)
+		if o.Dest != "" {
+			e.fields["dest"] = o.Dest
+		}
+		if o.Type == schema.OutputImage {
+			e.fields[keyPush] = strconv.FormatBool(o.Push)
+		}
+		v.entries = append(v.entries, e)
+	}
+	out["output"] = v
+	return out
+}
