@@ -73,6 +73,7 @@ type planner struct {
 	plan   *Plan
 	builds []*build
 	files  map[string]*parsed
+	graphs memo
 	diags  diag.List
 	stop   bool
 	// instances by id, with what judgeKinds needs.
@@ -124,7 +125,7 @@ type instance struct {
 }
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
-	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, instances: map[string]*instance{}}
+	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, graphs: memo{}, instances: map[string]*instance{}}
 	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Diagnostics: diag.List{},
 		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
 	if len(facts.Nodes) > 0 {
@@ -156,7 +157,7 @@ func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) 
 	if target == sentinel {
 		v, args = b.values, p.sentinelArgs(b)
 	}
-	g, d := f.Resolve(dockerfile.Env{Build: p.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
+	g, d := p.resolveOnce(f, dockerfile.Env{Build: p.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
 		Contexts: v.Contexts, Image: p.imageConfig})
 	if d.HasErrors() {
 		if target != sentinel {
