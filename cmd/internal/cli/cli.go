@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/exec/embedded"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -59,6 +60,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // Main runs one command and returns its exit code.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
+		start.Done()
 		return embedded.Main(args[1:])
 	}
 	ctx, stop := interruptible()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/plan"
@@ -72,6 +73,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if err != nil {
 		return &exitError{ExitUsage, err}
 	}
+	start.Done()
 	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
 	for e := range r.Events() {
 		display.Event(e)
