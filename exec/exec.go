@@ -9,6 +9,7 @@ package exec
 
 import (
 	"context"
+	"io/fs"
 	"time"
 
 	"github.com/xbuild/xbuild/plan"
@@ -41,6 +42,8 @@ type Options struct {
 type Result struct {
 	Builds  []BuildResult
 	Outputs []OutputResult
+	// Images are the digests of the base images that were used, by full reference ("docker.io/library/alpine:3.22").
+	Images map[string]string
 }
 
 // BuildResult tells how one build was solved.
@@ -61,6 +64,16 @@ type OutputResult struct {
 	Bytes  int64  `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
+	// Written are the files of a local output, and its folders.
+	Written []Written `json:"-"`
+}
+
+// Written is a file, link or folder of a local output that is in place now.
+type Written struct {
+	Platform string // of the build that it comes from
+	Path     string
+	// Info describes a file or link as it was when it was put there; nil for a folder.
+	Info fs.FileInfo
 }
 
 // EventType says what an event is about.
@@ -137,7 +150,8 @@ type State string
 // The outcomes.
 const (
 	Done      State = "done"
-	CachedOut State = "cached" // every step came from the cache
+	CachedOut State = "cached"    // every step came from the cache
+	Unchanged State = "unchanged" // it did not have to be looked at
 	Failed    State = "failed"
 	Skipped   State = "skipped"  // something it needs failed
 	Canceled  State = "canceled" // the run ended first
@@ -157,6 +171,7 @@ type Report struct {
 	Outcomes []Outcome // in plan order, one a stage
 	Builds   []BuildResult
 	Outputs  []OutputResult
+	Images   map[string]string // as in [Result]
 	Failures []*Failure
 	Wall     time.Duration
 	// Interrupted is set if the context ended the run.

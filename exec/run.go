@@ -48,7 +48,7 @@ func (r *Run) run(ctx context.Context, b Backend, opt Options) {
 	close(r.events)
 	rep := &Report{Wall: time.Since(start), Err: err}
 	if res != nil {
-		rep.Builds, rep.Outputs = res.Builds, res.Outputs
+		rep.Builds, rep.Outputs, rep.Images = res.Builds, res.Outputs, res.Images
 	}
 	rep.Interrupted = ctx.Err() != nil && err != nil
 	if !rep.Interrupted {

@@ -249,6 +249,7 @@ func (r *run) commitLocals() error {
 		return nil
 	}
 	var moves []output.Move
+	var from []string // platform of each move
 	var of []*exec.OutputResult
 	var uses []plan.Use
 	var results []*exec.OutputResult
@@ -257,6 +258,7 @@ func (r *run) commitLocals() error {
 		uses = append(uses, it.build.use())
 		for _, d := range it.dests {
 			moves = append(moves, output.Move{From: it.key, Dest: d.folder})
+			from = append(from, it.build.Platform.String())
 			i := slices.IndexFunc(results, func(o *exec.OutputResult) bool { return o.Target == it.build.Target && o.Dest == d.output })
 			if i < 0 {
 				i = len(results)
@@ -274,6 +276,9 @@ func (r *run) commitLocals() error {
 		of[i].Files += d.Files
 		of[i].Bytes += d.Bytes
 		changed[of[i]] += d.Changed
+		for _, e := range d.Entries {
+			of[i].Written = append(of[i].Written, exec.Written{Platform: from[i], Path: e.Path, Info: e.Info})
+		}
 	}
 	for _, o := range results {
 		o.Unchanged = changed[o] == 0

@@ -107,7 +107,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
-	res := &exec.Result{Outputs: r.outputs}
+	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests()}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:

@@ -24,6 +24,16 @@ type Result struct {
 	Bytes int64 // size of the files in the result
 	// Changed is how many files were written; the others were there already.
 	Changed int
+	// Entries are all files, links and folders of the result.
+	Entries []Entry
+}
+
+// Entry is one path of a result.
+type Entry struct {
+	Path string
+	// Info is that of the file or link which is there after the commit, but for its change time; a file that had to be
+	// copied to another file system is another one. Nil for a folder.
+	Info fs.FileInfo
 }
 
 // Commit puts the results in place: one [Result] a move. Files are added and replaced, none is removed, and a file that
@@ -42,10 +52,12 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 	c := &commit{s: s, kinds: map[string]bool{}, moved: map[string]bool{}, checked: map[string]error{}}
 	results := make([]Result, len(moves))
 	for i, m := range moves {
+		before := len(c.entries)
 		r, err := c.survey(m)
 		if err != nil {
 			return nil, err
 		}
+		r.Entries = c.entries[before:]
 		results[i] = r
 	}
 	if err := c.prepare(); err != nil {
@@ -64,6 +76,7 @@ type commit struct {
 	s       *Staging
 	dirs    []journalDir // absolute
 	files   []transfer
+	entries []Entry
 	journal journal
 	kinds   map[string]bool  // every destination path of the result; true for a folder
 	moved   map[string]bool  // staged files that a journal entry renames away
@@ -152,6 +165,7 @@ func (c *commit) destination(dest string) (string, error) {
 
 // folder handles a folder of the result that goes to path, and returns where its content goes.
 func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
+	c.entries = append(c.entries, Entry{Path: path})
 	fi, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -194,11 +208,13 @@ func (c *commit) file(from, path string, staged fs.FileInfo) (bool, error) {
 	case err == nil && fi.IsDir():
 		return false, fmt.Errorf("%s is a folder, and the result has a file of that name; remove the folder", path)
 	case err == nil && sameFile(from, path, staged, fi):
+		c.entries = append(c.entries, Entry{path, fi})
 		return false, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	}
 	c.files = append(c.files, transfer{from, path})
+	c.entries = append(c.entries, Entry{path, staged})
 	return true, c.canWrite(filepath.Dir(path))
 }
 
