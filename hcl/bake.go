@@ -16,7 +16,9 @@ import (
 var bakeLanguage = schema.Language.Of(schema.BakeDialect)
 
 // bakeTargetAttrs are the attributes of a target in Bake's files, in the order of Bake's JSON.
-var bakeTargetAttrs = bakeLanguage.Block("target").Attributes
+var bakeTargetAttrs = slices.DeleteFunc(slices.Clone(bakeLanguage.Block("target").Attributes), func(a schema.Attribute) bool {
+	return a.Name == "matrix" || a.Name == "name" // which make targets and are not theirs
+})
 
 // bakeAttr is one of them by name, or nil.
 func bakeAttr(name string) *schema.Attribute { return bakeLanguage.Block("target").Attribute(name) }
@@ -75,7 +77,8 @@ func newBakeLoader(files []*File, env Env) *bakeLoader {
 	}
 	l := &bakeLoader{env: env, files: files, sources: diag.Sources{}, names: map[string]*bakeName{}, funcs: map[string]*bakeFunc{},
 		current: map[string]*bakeCell{}, byTarget: map[string]*bakeTarget{}}
-	l.root = &hhcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functionsOf(env)}
+	l.functions = functionsOf(env)
+	l.root = &hhcl.EvalContext{Variables: map[string]cty.Value{}, Functions: l.functions}
 	for _, f := range files {
 		l.sources[f.Name] = f.Bytes
 	}

@@ -54,8 +54,15 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 	},
 	"dockerfile-inline": func(b *builder, _ *schema.Attribute, v *value) { b.out.DockerfileInline = orEmpty(v).one.text },
 	"target":            func(b *builder, _ *schema.Attribute, v *value) { b.out.Stage = orEmpty(v).one.text },
-	"args":              func(b *builder, _ *schema.Attribute, v *value) { b.out.Args = stringMap(v) },
-	"labels":            func(b *builder, _ *schema.Attribute, v *value) { b.out.Labels = stringMap(v) },
+	"args": func(b *builder, _ *schema.Attribute, v *value) {
+		b.out.Args = stringMap(v)
+		for _, k := range sortedKeys(orEmpty(v).keys) {
+			if v.keys[k].sensitive {
+				b.out.SensitiveArgs = append(b.out.SensitiveArgs, k)
+			}
+		}
+	},
+	"labels": func(b *builder, _ *schema.Attribute, v *value) { b.out.Labels = stringMap(v) },
 	"tags": func(b *builder, _ *schema.Attribute, v *value) {
 		for _, it := range orEmpty(v).list {
 			if b.checkTag(it) {

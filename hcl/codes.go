@@ -56,6 +56,10 @@ const (
 	codeNotSupported  = "not-supported"
 	codeMixedDialects = "mixed-dialects"
 	codeCompose       = "bad-compose"
+	codeBadInclude    = "bad-include"
+	codeIncludeCycle  = "include-cycle"
+	codeGit           = "git"
+	codeSensitive     = "sensitive"
 )
 
 // Codes lists every code that a diagnostic of this package can have.
@@ -108,5 +112,9 @@ var Codes = []Code{
 	{codeBadAnnotation, "An annotation is not [TYPE[PLATFORM]:]KEY=VALUE."},
 	{codeMixedDialects, "Files of xbuild's and of Bake's dialect are named together."},
 	{codeCompose, "A compose file cannot be read, or uses a variable that is not set."},
+	{codeBadInclude, "An include is no list of plain strings, or names a file that cannot be read."},
+	{codeIncludeCycle, "Build files include each other in a circle."},
+	{codeGit, "An expression reads git, and git cannot tell: there is no repository, or it has no commit."},
+	{codeSensitive, "A value made of a sensitive variable stands where it would be shown."},
 	{codeNotSupported, "The build file asks for something that can be printed but not built yet."},
 }

@@ -40,13 +40,22 @@ func (l *loader) declare() {
 			}
 			groups[b.name] = b
 			l.groups = append(l.groups, b)
-		case "target":
-			l.declareTarget(b)
+		case "function":
+			if old := l.funcs[b.name]; old != nil {
+				l.once("function", b.name, map[string]diag.Range{b.name: old.label}, b.label)
+			}
+			l.funcs[b.name] = b
 		}
 	}
 	for _, g := range l.globals {
 		l.once("variable or top-level attribute", g.name, vars, g.nameAt)
 		l.names[g.name] = l.globalNode(g)
+	}
+	l.blocks = l.withCells(l.blocks)
+	for _, b := range l.blocks {
+		if b.typ.Name == "target" && validName.MatchString(b.name) {
+			l.declareTarget(b)
+		}
 	}
 	for _, g := range l.groups {
 		if t := l.byName[g.name]; t != nil {
@@ -71,16 +80,19 @@ func (l *loader) once(kind, name string, seen map[string]diag.Range, at diag.Ran
 // checkName reports a name that cannot be written where names are used.
 func (l *loader) checkName(b *block) bool {
 	switch {
-	case b.typ.Name == "variable" && !hclsyntax.ValidIdentifier(b.name):
+	case isWord(b) && !hclsyntax.ValidIdentifier(b.name):
 		l.errorf(codeBadName, b.label, "Bad name", "Use letters, digits, _ and -, and begin with a letter or _.",
-			"%q cannot be the name of a variable, because no expression could read it.", b.name)
+			"%q cannot be the name of a %s, because no expression could read it.", b.name, b.typ.Name)
 		return false
-	case b.typ.Name != "variable" && !validName.MatchString(b.name):
+	case !isWord(b) && !validName.MatchString(b.name):
 		l.errorf(codeBadName, b.label, "Bad name", "Use letters, digits, _ and -.", "%q cannot be the name of a %s block.", b.name, b.typ.Name)
 		return false
 	}
 	return true
 }
+
+// isWord reports whether expressions name what the block declares as a plain word.
+func isWord(b *block) bool { return b.typ.Name == "variable" || b.typ.Name == "function" }
 
 // markPlatformReaders finds the attributes whose expression means the platform object.
 func (l *loader) markPlatformReaders() {
@@ -90,7 +102,7 @@ func (l *loader) markPlatformReaders() {
 	for _, b := range l.blocks {
 		for _, a := range b.attrs {
 			for _, tr := range a.expr.Variables() {
-				if tr.RootName() == "platform" && a.spec.Platform {
+				if tr.RootName() == "platform" && a.spec.Platform && !hasKey(a.vars, "platform") {
 					a.readsPlatform = true
 				}
 			}
@@ -110,6 +122,11 @@ func (l *loader) checkUnusedGlobals() {
 	for _, b := range l.blocks {
 		for _, a := range b.attrs {
 			mention(a)
+		}
+		for _, in := range b.inner {
+			for _, a := range in.attrs {
+				mention(a)
+			}
 		}
 	}
 	for _, g := range l.globals {

@@ -8,6 +8,7 @@ import (
 
 	hhcl "github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -21,6 +22,8 @@ type block struct {
 	at    diag.Range // of the header
 	dir   string     // folder of the file
 	attrs map[string]*attribute
+	inner []*block // blocks in it, in source order
+	cell  *cell    // of a target block: which of a matrix, or nil
 }
 
 // attribute is one attribute of a block, or a bare one at the top level (then spec is nil).
@@ -32,6 +35,9 @@ type attribute struct {
 	expr   hhcl.Expression
 	file   *File
 	owner  string // the block, for messages: `target "app"`
+
+	// vars are the values of a matrix, which the expression can read.
+	vars map[string]cty.Value
 
 	// readsPlatform says that the expression means the platform object. Set when all names are declared.
 	readsPlatform bool
@@ -56,10 +62,7 @@ func (a *attribute) describe() string {
 var language = schema.Language.Of(schema.XbuildDialect)
 
 // reserved are top-level names that belong to the language, now or soon, and cannot be global attributes.
-var reserved = []string{"platforms", "strategy", "builder", "include"}
-
-// required names the attribute without which a block of the type means nothing.
-var required = map[string]string{"group": "targets", "platforms": "list"}
+var reserved = []string{"platforms", "strategy", "builder"}
 
 // decode adds the blocks and the bare attributes of one file.
 func (l *loader) decode(f *File) {
@@ -88,7 +91,7 @@ func (l *loader) decode(f *File) {
 		}
 	}
 	for _, a := range inOrder(attrs) {
-		if f.json && a.Name == "//" {
+		if f.json && a.Name == "//" || a.Name == includeName {
 			continue
 		}
 		g := &attribute{name: a.Name, nameAt: f.rng(a.NameRange), at: f.rng(a.Range), expr: a.Expr, file: f}
@@ -137,17 +140,26 @@ func (l *loader) unknownBlocks(f *File) {
 }
 
 func (l *loader) decodeBlock(f *File, hb *hhcl.Block) *block {
-	b := &block{typ: language.Block(hb.Type), name: hb.Labels[0], label: f.rng(hb.LabelRanges[0]), dir: f.dir(), attrs: map[string]*attribute{}}
+	b := &block{typ: language.Block(hb.Type), name: hb.Labels[0], label: f.rng(hb.LabelRanges[0])}
 	b.at = f.rng(hb.DefRange)
 	if f.json {
 		b.at = b.label // the "header" of a JSON block is a lone brace
 	}
-	owner := fmt.Sprintf("%s %q", b.typ.Name, b.name)
+	l.decodeBody(f, b, hb.Body, fmt.Sprintf("%s %q", b.typ.Name, b.name))
+	return b
+}
+
+// decodeBody fills a block with its attributes and the blocks in it.
+func (l *loader) decodeBody(f *File, b *block, body hhcl.Body, owner string) {
+	b.dir, b.attrs = f.dir(), map[string]*attribute{}
 	want := &hhcl.BodySchema{}
+	for _, t := range b.typ.Blocks {
+		want.Blocks = append(want.Blocks, hhcl.BlockHeaderSchema{Type: t.Name})
+	}
 	for _, a := range b.typ.Attributes {
 		want.Attributes = append(want.Attributes, hhcl.AttributeSchema{Name: a.Name})
 	}
-	content, ds := hb.Body.Content(want)
+	content, ds := body.Content(want)
 	for _, d := range ds {
 		l.inBlock(f, b, d)
 	}
@@ -155,15 +167,21 @@ func (l *loader) decodeBlock(f *File, hb *hhcl.Block) *block {
 		b.attrs[a.Name] = &attribute{spec: b.typ.Attribute(a.Name), name: a.Name, nameAt: f.rng(a.NameRange), at: f.rng(a.Range),
 			expr: a.Expr, file: f, owner: owner}
 	}
-	if name := required[b.typ.Name]; name != "" && b.attrs[name] == nil && !ds.HasErrors() {
-		l.errorf(codeMissingAttribute, b.at, "Missing attribute", "", "A %s block needs the attribute %q.", b.typ.Name, name)
+	for _, a := range b.typ.Attributes {
+		if a.Required && b.attrs[a.Name] == nil && !ds.HasErrors() {
+			l.errorf(codeMissingAttribute, b.at, "Missing attribute", "", "A %s block needs the attribute %q.", b.typ.Name, a.Name)
+		}
 	}
-	return b
+	for _, hb := range content.Blocks {
+		in := &block{typ: schema.Table(b.typ.Blocks).Block(hb.Type), name: b.name, label: f.rng(hb.TypeRange), at: f.rng(hb.DefRange)}
+		l.decodeBody(f, in, hb.Body, fmt.Sprintf("the %s of %s", hb.Type, owner))
+		b.inner = append(b.inner, in)
+	}
 }
 
 // inBlock adds a diagnostic about the body of b. What is not in the table is said in the language's own words.
 func (l *loader) inBlock(f *File, b *block, d *hhcl.Diagnostic) {
-	names := b.typ.Names()
+	names := append(b.typ.Names(), schema.Table(b.typ.Blocks).Names()...)
 	switch {
 	case d.Subject == nil:
 	case strings.HasPrefix(d.Summary, "Unsupported argument"), strings.HasPrefix(d.Summary, "Extraneous JSON"):

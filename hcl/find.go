@@ -20,25 +20,41 @@ var bakeNames = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "d
 // DefaultNames are the names under which build files are looked for in a folder.
 func DefaultNames() []string { return slices.Concat(fileNames, bakeNames) }
 
+// overrideNames are the names of a file beside the build file that changes what it says.
+var overrideNames = []string{"xbuild.override.hcl", "xbuild.override.hcl.json"}
+
 // FindAll returns the build files to read when none is named: the xbuild.hcl of dir; else what Bake reads in dir, which
-// are all files of its names; else the xbuild.hcl of a folder above, as [Find] does.
-func FindAll(dir string) ([]string, error) {
-	for _, name := range fileNames {
-		if isFile(filepath.Join(dir, name)) {
-			return []string{filepath.Join(dir, name)}, nil
-		}
-	}
-	var out []string
+// are all files of its names; else the xbuild.hcl of a folder above, as [Find] does. An xbuild.override.hcl beside an
+// xbuild.hcl is read after it. ignored are Bake's files that an xbuild.hcl stands before.
+func FindAll(dir string) (files, ignored []string, err error) {
 	for _, name := range bakeNames {
 		if isFile(filepath.Join(dir, name)) {
-			out = append(out, filepath.Join(dir, name))
+			files = append(files, filepath.Join(dir, name))
 		}
 	}
-	if out != nil {
-		return out, nil
+	for _, name := range fileNames {
+		if isFile(filepath.Join(dir, name)) {
+			return withOverride(filepath.Join(dir, name)), files, nil
+		}
+	}
+	if files != nil {
+		return files, nil, nil
 	}
 	found, err := Find(dir)
-	return []string{found}, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return withOverride(found), nil, nil
+}
+
+func withOverride(path string) []string {
+	out := []string{path}
+	for _, name := range overrideNames {
+		if p := filepath.Join(filepath.Dir(path), name); isFile(p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // isFile reports whether there is a file with something in it; Bake takes an empty one for none.

@@ -114,10 +114,11 @@ func (l *loader) platformRange(a *attribute) diag.Range {
 }
 
 // finishGroups makes the groups: every member must exist, and no group may contain itself.
-func (l *loader) finishGroups() []*schema.Group {
+func (l *loader) finishGroups(asked func(string) bool) []*schema.Group {
 	var out []*schema.Group
 	members := map[string][]item{}
 	for _, b := range l.groups {
+		l.lenient = !asked(b.name)
 		g := &schema.Group{Name: b.name, Description: l.text(b, "description"), Range: b.at}
 		if a := b.attrs["targets"]; a != nil {
 			if v, ok := l.attributeValue(a, nil); ok {
@@ -129,11 +130,15 @@ func (l *loader) finishGroups() []*schema.Group {
 		}
 		out = append(out, g)
 	}
+	for _, g := range l.labelGroups() {
+		out = append(out, &schema.Group{Name: g.name, Members: g.members, Range: g.at})
+	}
 	var groups []string
 	for _, g := range out {
 		groups = append(groups, g.Name)
 	}
 	for _, g := range out {
+		l.lenient = !asked(g.Name)
 		for _, it := range members[g.Name] {
 			t := l.byName[it.text]
 			switch {
@@ -145,6 +150,7 @@ func (l *loader) finishGroups() []*schema.Group {
 			}
 		}
 	}
+	l.lenient = false
 	c := groupWalk{loader: l, members: members, state: map[string]nodeState{}}
 	for _, g := range groups {
 		c.walk(g)

@@ -3,8 +3,10 @@ package hcl_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,16 +77,68 @@ func (c testCase) pairs(name string) map[string]string {
 
 func (c testCase) env() hcl.Env {
 	env := c.pairs("env")
-	return hcl.Env{Dir: "/cwd", Vars: c.pairs("vars"), Sets: c.lines("set"), Targets: c.lines("args"), LocalPlatform: "linux/amd64", Stat: c.stat,
+	var targets []string
+	if _, ok := c.file("args"); ok {
+		targets = c.lines("args")
+	}
+	return hcl.Env{Dir: "/cwd", Vars: c.pairs("vars"), Sets: c.lines("set"), Targets: targets, LocalPlatform: "linux/amd64",
+		Stat: c.stat, ReadFile: c.readFile, Glob: c.glob, Git: c.git(),
 		Getenv: func(k string) (string, bool) { v, ok := env[k]; return v, ok }}
 }
 
-// stat knows no file but the folder /tmp.
+// included begins the names of files that only other files name.
+const included = "more/"
+
+// readFile reads a file of the case; all lie in /src.
+func (c testCase) readFile(p string) ([]byte, error) {
+	text, ok := c.file(strings.TrimPrefix(p, "/src/"))
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist}
+	}
+	return []byte(text), nil
+}
+
+func (c testCase) glob(pattern string) ([]string, error) {
+	var out []string
+	for _, f := range c.archive.Files {
+		ok, err := path.Match(pattern, "/src/"+f.Name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, "/src/"+f.Name)
+		}
+	}
+	return out, nil
+}
+
+// stat knows the files of the case and the folder /tmp.
 func (c testCase) stat(p string) (fs.FileInfo, error) {
 	if p == "/tmp" {
 		return os.Stat(os.TempDir())
 	}
-	return nil, &fs.PathError{Op: "stat", Path: p, Err: fs.ErrNotExist}
+	if _, err := c.readFile(p); err != nil {
+		return nil, err
+	}
+	return os.Stat("golden_test.go")
+}
+
+// git is the repository that the file "git" of the case describes.
+func (c testCase) git() *hcl.Git {
+	if _, ok := c.file("git"); !ok {
+		return nil
+	}
+	get := func(name string) func() (string, error) {
+		return func() (string, error) {
+			v := c.pairs("git")[name]
+			if msg, bad := strings.CutPrefix(v, "error:"); bad {
+				return "", errors.New(msg)
+			}
+			return v, nil
+		}
+	}
+	return &hcl.Git{Commit: get("commit"), Branch: get("branch"), Tag: get("tag"), Time: get("time"),
+		Dirty: func() (bool, error) { return c.pairs("git")["dirty"] == "true", nil }}
 }
 
 // load reads the build files of the case.
@@ -93,7 +147,7 @@ func (c testCase) load() (*schema.Config, diag.List, diag.Sources) {
 	var diags diag.List
 	sources := diag.Sources{}
 	for _, f := range c.archive.Files {
-		if !strings.HasSuffix(f.Name, ".hcl") && !strings.HasSuffix(f.Name, ".json") && !strings.HasSuffix(f.Name, ".yml") {
+		if !strings.HasSuffix(f.Name, ".hcl") && !strings.HasSuffix(f.Name, ".json") && !strings.HasSuffix(f.Name, ".yml") || strings.HasPrefix(f.Name, included) {
 			continue
 		}
 		sources[f.Name] = f.Data
@@ -234,6 +288,7 @@ type (
 		DockerfileInline string            `json:"dockerfile-inline,omitempty"`
 		Stage            string            `json:"stage,omitempty"`
 		Args             map[string]string `json:"args,omitempty"`
+		SensitiveArgs    []string          `json:"sensitive-args,omitempty"`
 		Labels           map[string]string `json:"labels,omitempty"`
 		Tags             []string          `json:"tags,omitempty"`
 		Outputs          []schema.Output   `json:"outputs,omitempty"`

@@ -1,8 +1,10 @@
 package hcl
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,19 +31,28 @@ type Env struct {
 	Sets []string
 	// Now is the clock, for timestamp(). Nil means time.Now.
 	Now func() time.Time
-
-	// What follows is for files in Bake's dialect.
-
-	// Targets are the targets, groups and patterns that the command line names.
+	// Targets are the targets and groups, in Bake's dialect also patterns, that the command line names. In xbuild's
+	// dialect mistakes in targets that nobody asked for are warnings; without Targets everything is asked for. In Bake's
+	// dialect none means the target or group "default".
 	Targets []string
+	// Stat looks at a file, like os.Stat, for fileexists() and for secrets and outputs of Bake's dialect. Nil skips the
+	// checks of secrets and outputs.
+	Stat func(path string) (fs.FileInfo, error)
+	// ReadFile reads a file, like os.ReadFile, for include and file(). Nil means that no file can be read.
+	ReadFile func(path string) ([]byte, error)
+	// Glob lists the files that match a pattern of absolute paths, like filepath.Glob, for include.
+	Glob func(pattern string) ([]string, error)
+	// Git is the repository of the working directory; nil if there is none.
+	Git *Git
+
+	// What follows is for files in Bake's dialect only.
+
 	// CmdContext is the value of BAKE_CMD_CONTEXT; empty means the working directory.
 	CmdContext string
 	// Environ lists the environment, like os.Environ, for compose files. Nil means an empty one.
 	Environ func() []string
 	// LocalPlatform is the platform of this process, the value of BAKE_LOCAL_PLATFORM.
 	LocalPlatform string
-	// Stat looks at a file, like os.Stat: secret files and the places of outputs are checked. Nil skips the checks.
-	Stat func(path string) (fs.FileInfo, error)
 	// Remote tells whether a context is a git or http URL, and whether git reaches it through SSH. Nil means a plain
 	// look at its beginning and end.
 	Remote func(string) (remote, ssh bool)
@@ -67,6 +78,7 @@ type File struct {
 	Bytes []byte
 
 	body    hhcl.Body
+	dialect schema.Dialect
 	json    bool
 	compose bool
 	sniff   bool  // what it is, its text must say
@@ -90,7 +102,7 @@ func Dialect(name string) schema.Dialect {
 // case. Files in .yml and .yaml are compose files, and others are what their text can be read as: a compose file, HCL or
 // JSON. The file is nil if, and only if, the list has errors.
 func Parse(name, path string, src []byte) (*File, diag.List) {
-	f := &File{Name: name, Path: path, Bytes: src, lines: lineStarts(src)}
+	f := newFile(name, path, src)
 	low := strings.ToLower(path)
 	f.json, f.compose = strings.HasSuffix(low, ".json"), isCompose(path)
 	if f.compose {
@@ -100,6 +112,23 @@ func Parse(name, path string, src []byte) (*File, diag.List) {
 		f.sniff = true
 		return f, nil
 	}
+	return f.checked()
+}
+
+// parseXbuild is Parse for a file that is of xbuild's dialect whatever its name is.
+func parseXbuild(name, path string, src []byte) (*File, diag.List) {
+	f := newFile(name, path, src)
+	f.dialect = schema.XbuildDialect
+	f.json = strings.HasSuffix(strings.ToLower(path), ".json")
+	return f.checked()
+}
+
+func newFile(name, path string, src []byte) *File {
+	return &File{Name: name, Path: path, Bytes: src, dialect: Dialect(path), lines: lineStarts(src)}
+}
+
+// checked parses the text.
+func (f *File) checked() (*File, diag.List) {
 	var r reporter
 	ds := f.parse()
 	for _, d := range ds {
@@ -142,7 +171,13 @@ func Load(files []*File, env Env) (*schema.Config, diag.List) {
 	} else if bake {
 		return loadBake(files, env)
 	}
+	named := files
+	files, sources, ds := withIncludes(files, env)
+	if ds.HasErrors() {
+		return &schema.Config{Sources: sources}, ds.Sorted()
+	}
 	l := newLoader(files, env)
+	l.list, l.dir = ds, named[0].dir()
 	// Declarations come first, so that every name is known before any expression is evaluated.
 	for _, f := range files {
 		l.decode(f)
@@ -152,6 +187,7 @@ func Load(files []*File, env Env) (*schema.Config, diag.List) {
 	l.readSets()
 	// Names are evaluated when they are needed; this makes sure that those that nothing needs are checked too.
 	l.evalNames()
+	l.checkFunctions()
 	l.checkUnusedGlobals()
 	cfg := l.config()
 	return cfg, l.list.Sorted()
@@ -209,14 +245,14 @@ func bakeResolve(files []*File, env Env) (*bakeLoader, *bakeResult) {
 // dialectOf tells whether the files are Bake's. The two dialects do not mix.
 func dialectOf(files []*File) (bake bool, ds diag.List) {
 	for _, f := range files {
-		if Dialect(f.Path) != Dialect(files[0].Path) {
+		if f.dialect != files[0].dialect {
 			at := f.start()
 			return false, diag.List{{Severity: diag.Error, Code: codeMixedDialects, Subject: &at, Summary: "Two kinds of build file",
 				Detail: fmt.Sprintf("%s and %s follow different rules, and cannot be read as one build.", files[0].Name, f.Name),
 				Advice: "Name files of one kind with -f: xbuild*.hcl, or Bake's."}}
 		}
 	}
-	return len(files) > 0 && Dialect(files[0].Path) == schema.BakeDialect, nil
+	return len(files) > 0 && files[0].dialect == schema.BakeDialect, nil
 }
 
 func sourcesOf(files []*File) diag.Sources {
@@ -232,6 +268,7 @@ type loader struct {
 	reporter
 	files   []*File
 	env     Env
+	dir     string // of the first file that the command line names
 	sources diag.Sources
 
 	blocks  []*block     // in source order
@@ -246,7 +283,9 @@ type loader struct {
 	nodes map[string]*node // values of target.NAME.attr by key, made when first referred to
 	stack []*node          // what is being evaluated, outermost first
 
-	functions map[string]function.Function
+	inFile  map[*File]map[string]function.Function // as one file sees them, see functionsFor
+	funcs   map[string]*block                      // of the build file
+	calling []*block                               // functions of the build file that are being computed
 
 	overrides map[*target][]override // from --set, in order
 }
@@ -255,35 +294,43 @@ func newLoader(files []*File, env Env) *loader {
 	if env.Getenv == nil {
 		env.Getenv = func(string) (string, bool) { return "", false }
 	}
-	l := &loader{files: files, env: env, functions: functionsOf(env), sources: diag.Sources{}, names: map[string]*node{}, sets: map[string]*node{},
-		byName: map[string]*target{}, nodes: map[string]*node{}, overrides: map[*target][]override{}}
+	l := &loader{files: files, env: env, sources: diag.Sources{}, names: map[string]*node{}, sets: map[string]*node{},
+		byName: map[string]*target{}, nodes: map[string]*node{}, funcs: map[string]*block{}, inFile: map[*File]map[string]function.Function{}, overrides: map[*target][]override{}}
 	for _, f := range files {
 		l.sources[f.Name] = f.Bytes
 	}
+	l.functions = functionsOf(env)
+	maps.Copy(l.functions, fileFunctions(env, env.Dir))
 	return l
 }
 
 // config puts the result together.
 func (l *loader) config() *schema.Config {
-	cfg := &schema.Config{Sources: l.sources}
-	for i, f := range l.files {
-		if i == 0 {
-			cfg.Dir = f.dir()
-		}
+	cfg := &schema.Config{Sources: l.sources, Dir: l.dir}
+	for _, f := range l.files {
 		cfg.Files = append(cfg.Files, f.Name)
 	}
 	cfg.Variables = l.variables()
-	for _, t := range l.targets {
-		l.layersOf(t)
+	// What is asked for goes first: a mistake that it shares with something else is then an error.
+	asked := l.asked()
+	all := slices.Clone(l.targets)
+	slices.SortStableFunc(all, func(a, b *target) int { return cmp.Compare(rank(asked, a.name), rank(asked, b.name)) })
+	each := func(f func(*target)) {
+		for _, t := range all {
+			l.lenient = !asked(t.name)
+			f(t)
+		}
+		l.lenient = false
 	}
+	each(func(t *target) { l.layersOf(t) })
+	each(l.settle)
+	finished := map[*target]*schema.Target{}
+	each(func(t *target) { finished[t] = l.finish(t) })
 	for _, t := range l.targets {
-		l.settle(t)
-	}
-	for _, t := range l.targets {
-		if st := l.finish(t); !t.template {
-			cfg.Targets = append(cfg.Targets, st)
+		if !t.template {
+			cfg.Targets = append(cfg.Targets, finished[t])
 		}
 	}
-	cfg.Groups = l.finishGroups()
+	cfg.Groups = l.finishGroups(asked)
 	return cfg
 }

@@ -23,11 +23,6 @@ func TestSettersFollowTheTable(t *testing.T) {
 	if d := cmp.Diff(want, sortedKeys(setters)); d != "" {
 		t.Errorf("setters (-table +code):\n%s", d)
 	}
-	for typ, name := range required {
-		if b := language.Block(typ); b == nil || b.Attribute(name) == nil {
-			t.Errorf("required attribute %s of %s is not in the table", name, typ)
-		}
-	}
 }
 
 func TestFind(t *testing.T) {

@@ -13,13 +13,14 @@ import (
 // printXbuild gives a build of xbuild's dialect as Bake's JSON. Paths are absolute, since they are relative to files
 // that the output does not name; what differs between platforms stands under "platform".
 func printXbuild(files []*File, env Env) ([]byte, diag.Sources, diag.List) {
-	cfg, ds := Load(files, env)
-	if ds.HasErrors() {
-		return nil, cfg.Sources, ds
-	}
 	names := env.Targets
 	if len(names) == 0 {
 		names = []string{"default"}
+	}
+	env.Targets = names
+	cfg, ds := Load(files, env)
+	if ds.HasErrors() {
+		return nil, cfg.Sources, ds
 	}
 	p := printer{cfg: cfg, res: &bakeResult{targets: map[string]*bakeTarget{}, groups: map[string]*bakeGroup{}}}
 	cfg.Sources[argText] = []byte(strings.Join(names, " "))
@@ -161,6 +162,10 @@ func printedValues(b *schema.Build) map[string]*bakeValue {
 	text("strategy", string(b.Strategy))
 	keys("contexts", b.Contexts)
 	keys("args", b.Args)
+	for _, k := range b.SensitiveArgs {
+		hidden := "(sensitive)"
+		out["args"].keys[k] = &hidden
+	}
 	keys("labels", b.Labels)
 	out["tags"] = &bakeValue{list: b.Tags}
 	if b.NoCache {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	hhcl "github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty/function"
 
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -18,6 +19,10 @@ import (
 type reporter struct {
 	list diag.List
 	seen map[seenKey]bool
+	// functions are the names that can be called, to suggest one.
+	functions map[string]function.Function
+	// lenient makes errors warnings: they concern what nobody asked for.
+	lenient bool
 }
 
 type seenKey struct {
@@ -37,6 +42,9 @@ func (r *reporter) add(d diag.Diagnostic) {
 		r.seen = map[seenKey]bool{}
 	}
 	r.seen[key] = true
+	if r.lenient && d.Severity == diag.Error {
+		d.Severity = diag.Warning
+	}
 	r.list = append(r.list, d)
 }
 
@@ -96,6 +104,11 @@ func (r *reporter) hcl(f *File, d *hhcl.Diagnostic, fallback string, at diag.Ran
 		out.Subject = &rng
 	}
 	out.Detail, out.Advice = splitAdvice(hclRange.ReplaceAllString(withoutTrace(d.Detail), "$1:$2"))
+	if out.Code == codeUnknownFunction { // the library's suggestion changes from run to run
+		_, quoted, _ := strings.Cut(out.Detail, `"`)
+		name, _, _ := strings.Cut(quoted, `"`)
+		out.Advice = didYouMean(name, sortedKeys(r.functions))
+	}
 	r.add(out)
 }
 

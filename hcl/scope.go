@@ -100,12 +100,14 @@ type place struct {
 	what string // the attribute, as a diagnostic names it
 	// platform is the one that the expression is evaluated for; nil where the platform object cannot be read.
 	platform *schema.Platform
+	// vars are names that are only known here: those of a matrix, or the parameters of a function.
+	vars map[string]cty.Value
 }
 
 // eval evaluates an expression. Problems are reported; then the result is false.
 func (l *loader) eval(e hhcl.Expression, in place) (cty.Value, bool) {
 	refs := e.Variables()
-	ctx := &hhcl.EvalContext{Variables: map[string]cty.Value{}, Functions: l.functions}
+	ctx := &hhcl.EvalContext{Variables: map[string]cty.Value{}, Functions: l.functionsFor(in.file)}
 	ok := true
 	for _, root := range rootsOf(refs) {
 		v, good := l.root(root, refs, in)
@@ -155,6 +157,9 @@ func (l *loader) root(name string, refs []hhcl.Traversal, in place) (cty.Value, 
 		}
 	}
 	first := in.file.rng(own[0].SourceRange())
+	if v, ok := in.vars[name]; ok {
+		return v, true
+	}
 	if n := l.names[name]; n != nil {
 		v, ok := l.resolve(n, first)
 		if !l.notShadowed(n, v, own, in) {
@@ -175,6 +180,8 @@ func (l *loader) root(name string, refs []hhcl.Traversal, in place) (cty.Value, 
 		return l.setsObject(own, in)
 	case "target":
 		return l.targetsObject(own, in)
+	case "git":
+		return l.gitObject(own, in)
 	}
 	for _, tr := range own {
 		l.errorf(codeUnknownVariable, in.file.rng(tr.SourceRange()), "Unknown name", oneOf(name, l.rootNames()),
@@ -206,7 +213,7 @@ func (l *loader) notShadowed(n *node, v cty.Value, refs []hhcl.Traversal, in pla
 }
 
 // builtins are the names that every expression can read.
-var builtins = []string{"platform", "platforms", "target"}
+var builtins = []string{"git", "platform", "platforms", "target"}
 
 func (l *loader) rootNames() []string { return append(sortedKeys(l.names), builtins...) }
 

@@ -239,6 +239,9 @@ func ctyValue(spec *schema.Attribute, v *value, dir string) cty.Value {
 		out := map[string]cty.Value{}
 		for k, it := range orEmpty(v).keys {
 			out[k] = cty.StringVal(seenFrom(spec, it, dir))
+			if it.sensitive {
+				out[k] = out[k].Mark(sensitive)
+			}
 		}
 		return cty.ObjectVal(out)
 	case schema.TypeOutputList:

@@ -29,8 +29,10 @@ type item struct {
 	text   string
 	object map[string]string // of an output written as an object; else nil
 	null   bool              // in a map: the key is removed
-	at     diag.Range
-	base   string // absolute folder for relative paths; empty means the target's context
+	// sensitive says that the text is never shown.
+	sensitive bool
+	at        diag.Range
+	base      string // absolute folder for relative paths; empty means the target's context
 }
 
 // attributeValue evaluates an attribute and converts it to its type. It is evaluated for p if it reads the platform,
@@ -47,16 +49,23 @@ func (l *loader) attributeValue(a *attribute, p *schema.Platform) (*value, bool)
 }
 
 func (l *loader) newValue(a *attribute, p *schema.Platform) (*value, bool) {
-	raw, ok := l.eval(a.expr, place{file: a.file, what: a.describe(), platform: p})
+	raw, ok := l.eval(a.expr, place{file: a.file, what: a.describe(), platform: p, vars: a.vars})
 	if !ok || !raw.IsWhollyKnown() {
 		return nil, false
 	}
 	v := &value{spec: a.spec, at: a.at}
+	if raw.ContainsMarked() && a.spec.Name != "args" {
+		l.errorf(codeSensitive, a.file.rng(a.expr.Range()), "A sensitive value would be shown", "Use args, or better a secret.",
+			"%s is made of a sensitive variable, and it is not kept secret.", upperFirst(a.describe()))
+		return nil, false
+	}
+	all := raw.IsMarked()
+	raw, _ = raw.Unmark()
 	if raw.IsNull() {
 		v.null = true
 		return v, true
 	}
-	whole := item{at: a.file.rng(a.expr.Range())}
+	whole := item{at: a.file.rng(a.expr.Range()), sensitive: all}
 	if a.spec.PathBase != schema.PathContext {
 		whole.base = a.file.dir()
 	}
@@ -181,6 +190,10 @@ func (c *converter) entries(v cty.Value, whole item) map[string]item {
 	out := map[string]item{}
 	for _, k := range sortedKeys(vals) {
 		e, it := vals[k], whole
+		if e.ContainsMarked() {
+			e, _ = e.UnmarkDeep()
+			it.sensitive = true
+		}
 		if r, ok := ranges[k]; ok {
 			it.at = r
 		}

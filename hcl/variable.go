@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -27,6 +28,9 @@ func (l *loader) checkVars() {
 	for _, b := range l.blocks {
 		if b.typ.Name == "variable" {
 			declared = append(declared, b.name)
+			if l.names[b.name+"_JSON"] == nil {
+				declared = append(declared, b.name+"_JSON")
+			}
 		}
 	}
 	for _, name := range sortedKeys(l.env.Vars) {
@@ -38,9 +42,16 @@ func (l *loader) checkVars() {
 		if n := l.names[name]; n != nil {
 			detail = fmt.Sprintf("%q is a top-level attribute, not a variable.", name)
 		}
-		l.errorf(codeBadVariable, at, "Unknown variable on the command line", oneOf(name, declared), "%s", detail)
+		known := slices.DeleteFunc(slices.Clone(declared), func(s string) bool { return strings.HasSuffix(s, "_JSON") && l.names[s] == nil })
+		l.errorf(codeBadVariable, at, "Unknown variable on the command line", oneOf(name, known), "%s", detail)
 	}
 }
+
+// sensitive marks values that are never shown.
+const sensitive = "sensitive"
+
+// flag is a bool attribute of a block that is not a target.
+func (l *loader) flag(b *block, name string) bool { return l.text(b, name) == "true" }
 
 // varSource is the --var arguments, one a line.
 func varSource(vars map[string]string) string {
@@ -74,7 +85,14 @@ func (l *loader) textRange(name string, start, end int) diag.Range {
 func (l *loader) variableNode(b *block) *node {
 	n := &node{label: fmt.Sprintf("variable %q", b.name), decl: b.label}
 	n.eval = func() (cty.Value, bool) {
+		typ, ok := l.variableType(b)
+		if !ok {
+			return cty.DynamicVal, false
+		}
 		def, at := cty.StringVal(""), b.label
+		if typ != cty.NilType {
+			def = cty.NullVal(typ)
+		}
 		if a := b.attrs["default"]; a != nil {
 			// A broken default is an error even where something overrides it: it would surface on another machine.
 			v, ok := l.eval(a.expr, place{file: a.file, what: a.describe()})
@@ -82,11 +100,23 @@ func (l *loader) variableNode(b *block) *node {
 				return v, false
 			}
 			def, at = v, a.file.rng(a.expr.Range())
+			if typ != cty.NilType {
+				if def, ok = l.ofType(v, typ, fmt.Sprintf("The default of variable %q", b.name), at); !ok {
+					return def, false
+				}
+			}
 		}
 		n.variable = &schema.Variable{Name: b.name, Description: l.text(b, "description"), Source: "default", Range: b.at}
-		v, ok := l.override(n, def, at)
+		if typ != cty.NilType {
+			n.variable.Type = typ.FriendlyNameForConstraint()
+		}
+		n.variable.Sensitive = l.flag(b, "sensitive")
+		v, ok := l.override(n, def, typ, at)
 		if !ok {
 			return v, false
+		}
+		if n.variable.Null = v.IsNull(); n.variable.Sensitive {
+			return v.Mark(sensitive), true
 		}
 		n.variable.Value = display(v)
 		return v, true
@@ -94,32 +124,155 @@ func (l *loader) variableNode(b *block) *node {
 	return n
 }
 
-// override replaces the default of a variable by what --var or the environment says, in the default's type.
-func (l *loader) override(n *node, def cty.Value, at diag.Range) (cty.Value, bool) {
+// variableType is the type of a variable block; cty.NilType if it has none.
+func (l *loader) variableType(b *block) (cty.Type, bool) {
+	a := b.attrs["type"]
+	if a == nil {
+		return cty.NilType, true
+	}
+	t, ds := typeexpr.TypeConstraint(a.expr)
+	for _, d := range ds {
+		l.hcl(a.file, d, codeWrongType, a.file.rng(a.expr.Range()))
+	}
+	return t, !ds.HasErrors()
+}
+
+// ofType converts a value to the type that it must have. what begins a sentence.
+func (l *loader) ofType(v cty.Value, typ cty.Type, what string, at diag.Range) (cty.Value, bool) {
+	c, err := convert.Convert(v, typ)
+	if err != nil {
+		l.errorf(codeWrongType, at, "Wrong type", "", "%s must be %s: %v.", what, article(typ.FriendlyName()), err)
+		return cty.DynamicVal, false
+	}
+	return c, true
+}
+
+// variableText finds what --var or the environment says of a variable: NAME_JSON, which is read as JSON, or NAME. One of --var
+// wins over one of the environment.
+func (l *loader) variableText(name string) textOverride {
+	jsonName := name + "_JSON"
+	if n := l.names[jsonName]; n != nil {
+		jsonName = "" // a variable of its own
+	}
+	for _, source := range []struct {
+		name string
+		get  func(string) (string, bool)
+	}{{"--var", func(s string) (string, bool) { v, ok := l.env.Vars[s]; return v, ok }}, {"environment", l.env.Getenv}} {
+		if jsonName != "" {
+			if s, ok := source.get(jsonName); ok {
+				return textOverride{text: s, given: true, json: true, source: source.name}
+			}
+		}
+		if s, ok := source.get(name); ok {
+			return textOverride{text: s, given: true, source: source.name}
+		}
+	}
+	return textOverride{source: "default"}
+}
+
+// override replaces the default of a variable by what --var or the environment says, in the variable's type or else in
+// that of the default.
+func (l *loader) override(n *node, def cty.Value, typ cty.Type, at diag.Range) (cty.Value, bool) {
 	name := n.variable.Name
-	raw, given := l.env.Vars[name]
-	n.variable.Source = "--var"
-	where, subject := "--var", at
-	if given {
-		_, subject = l.varRange(name)
-	} else if raw, given = l.env.Getenv(name); given {
-		n.variable.Source = "environment"
-		where = "the environment variable " + name
-	} else {
-		n.variable.Source = "default"
+	o := l.variableText(name)
+	if n.variable.Source = o.source; !o.given {
 		return def, true
 	}
-	v, want := fromText(raw, def)
-	if want == "" {
+	subject, where := at, "--var"
+	if o.source == "--var" {
+		varName := name
+		if o.json {
+			varName += "_JSON"
+		}
+		_, subject = l.varRange(varName)
+	} else {
+		where = o.where(name)
+	}
+	v, problem := l.overrideValue(name, o, def, typ)
+	if problem == "" {
 		return v, true
 	}
 	d := diag.Diagnostic{Code: codeBadVariable, Subject: &subject, Summary: "Bad value for a variable",
-		Detail: fmt.Sprintf("The variable %q has the value %q from %s, but its default makes it %s.", name, raw, where, want)}
+		Detail: fmt.Sprintf("The variable %q has the value %q from %s, but %s.", name, o.text, where, problem)}
+	if n.variable.Sensitive {
+		d.Detail = fmt.Sprintf("The sensitive variable %q has a value of another type from %s.", name, where)
+		d.Subject, subject = &at, at // a quotation would show it
+	}
 	if subject != at {
 		d.Related = []diag.Related{{Range: at, Message: "the default"}}
 	}
 	l.add(d)
 	return cty.DynamicVal, false
+}
+
+// overrideValue reads what overrides a variable. problem says why it cannot be read.
+func (l *loader) overrideValue(name string, o textOverride, def cty.Value, typ cty.Type) (v cty.Value, problem string) {
+	switch {
+	case typ != cty.NilType:
+		v, err := o.value(name, def, typ, true)
+		if err != nil {
+			return v, err.Error()
+		}
+		return v, ""
+	case o.json:
+		t, err := ctyjson.ImpliedType([]byte(o.text))
+		if err == nil {
+			v, err = ctyjson.Unmarshal([]byte(o.text), t)
+		}
+		if err != nil {
+			return cty.DynamicVal, fmt.Sprintf("it is not JSON: %v", err)
+		}
+		return v, ""
+	}
+	v, want := fromText(o.text, def)
+	if want != "" {
+		return v, "its default makes it " + want
+	}
+	return v, ""
+}
+
+// validate checks the conditions of a variable whose value is known.
+func (l *loader) validate(b *block) {
+	for _, in := range b.inner {
+		cond := in.attrs["condition"]
+		if cond == nil {
+			continue
+		}
+		at := cond.file.rng(cond.expr.Range())
+		v, ok := l.eval(cond.expr, place{file: cond.file, what: cond.describe()})
+		if !ok {
+			continue
+		}
+		v, _ = v.UnmarkDeep()
+		c, err := convert.Convert(v, cty.Bool)
+		if err != nil || c.IsNull() || !c.IsKnown() {
+			l.errorf(codeWrongType, at, "Wrong type", "", "A condition must be true or false, but this is %s.", typeName(v.Type()))
+			continue
+		}
+		if c.True() {
+			continue
+		}
+		text := fmt.Sprintf("The value of the variable %q does not satisfy this condition.", b.name)
+		if msg := in.attrs["error_message"]; msg != nil {
+			m, ok := l.eval(msg.expr, place{file: msg.file, what: msg.describe()})
+			if !ok {
+				continue
+			}
+			if m.ContainsMarked() {
+				text += " Its error_message would show a sensitive value."
+			} else if s, ok := primitive(m); ok {
+				text = s
+			}
+		}
+		d := diag.Diagnostic{Code: codeValidation, Subject: &at, Summary: "Validation failed", Detail: text}
+		if n := l.names[b.name]; n.variable != nil && n.variable.Source == "--var" {
+			if _, given := l.env.Vars[b.name]; given && !n.variable.Sensitive {
+				_, from := l.varRange(b.name)
+				d.Related = []diag.Related{{Range: from, Message: "the value comes from here"}}
+			}
+		}
+		l.add(d)
+	}
 }
 
 // fromText reads raw in the type of def. If it cannot, want says what was wanted.
@@ -205,7 +358,9 @@ func (l *loader) evalNames() {
 		switch b.typ.Name {
 		case "variable":
 			if n := l.names[b.name]; n != nil {
-				l.resolve(n, b.label)
+				if _, ok := l.resolve(n, b.label); ok {
+					l.validate(b)
+				}
 			}
 		case "platforms":
 			if n := l.sets[b.name]; n != nil {

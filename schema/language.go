@@ -6,6 +6,8 @@ type BlockType struct {
 	Labels     []string // what each label means
 	Doc        string
 	Attributes []Attribute
+	Blocks     []BlockType // blocks inside it, each any number of times
+	In         Dialect     // which files may have it
 	Since      string
 }
 
@@ -16,6 +18,8 @@ type Attribute struct {
 	Type    ValueType
 	Default string // as it would be written; empty means unset
 	Merge   MergeRule
+	// Required says that a block means nothing without the attribute.
+	Required bool
 	// SetKey is the key in --set TARGET.KEY=VALUE; empty means that --set cannot change it. SubKey says that the key
 	// needs a second part (args.NAME).
 	SetKey string
@@ -60,6 +64,11 @@ const (
 	TypePolicyList ValueType = "list(policy)"
 	TypeResources  ValueType = "object(resources)"
 	TypeAny        ValueType = "any"
+	TypeMatrix     ValueType = "map(list(any))"
+	TypeExpression ValueType = "expression" // evaluated where the block is used
+	TypeType       ValueType = "type"       // a type expression: string, list(number), object({ a = string })
+	TypeName       ValueType = "name"       // a plain word
+	TypeNameList   ValueType = "list(name)"
 )
 
 // MergeRule says how a value combines with that of a parent or of an earlier block of the same name.
@@ -84,6 +93,13 @@ const (
 	PathContext PathBase = "context"    // the target's context
 )
 
+// TopLevel are the attributes that the language itself gives a meaning at the top level of a file; all others are values
+// that expressions can read.
+var TopLevel = []Attribute{
+	{Name: "include", Type: TypeStringList, PathBase: PathFile, In: XbuildDialect, Since: "0.1",
+		Doc: "Other build files to read first, so that this one can change what they say. Plain strings; * and ? match file names."},
+}
+
 // Table is a table of blocks and attributes.
 type Table []BlockType
 
@@ -92,19 +108,32 @@ var Language = Table{
 	{Name: "variable", Labels: []string{"name"}, Since: "0.1",
 		Doc: "An input: --var NAME=VALUE, else the environment variable of that name, else the default.",
 		Attributes: []Attribute{
-			{Name: "default", Type: TypeAny, Doc: "Value used when nothing overrides it. Without one the variable is the empty string."},
+			{Name: "type", Type: TypeType, Doc: "The type, which text from outside is read as: a list as CSV, a map as NAME:VALUE pairs, anything as JSON from NAME_JSON. Without one it is that of the default."},
+			{Name: "default", Type: TypeAny, Doc: "Value used when nothing overrides it. Without one the variable is the empty string, or null if it has a type."},
 			{Name: "description", Type: TypeString, Doc: "Shown to users."},
+			{Name: "sensitive", Type: TypeBool, Default: "false", In: XbuildDialect, Doc: "Never show the value, nor what is made of it."},
+		},
+		Blocks: []BlockType{{Name: "validation", Since: "0.1", Doc: "A condition that the value must satisfy.", Attributes: []Attribute{
+			{Name: "condition", Type: TypeExpression, Required: true, Doc: "True if the value is good."},
+			{Name: "error_message", Type: TypeExpression, Doc: "What to say if it is not."},
+		}}}},
+	{Name: "function", Labels: []string{"name"}, Since: "0.1",
+		Doc: "A function of the build file's own.",
+		Attributes: []Attribute{
+			{Name: "params", Type: TypeNameList, Required: true, Doc: "The names of the parameters; [] if there are none."},
+			{Name: "variadic_params", Type: TypeName, Doc: "The name of a list that holds all further arguments."},
+			{Name: "result", Type: TypeExpression, Required: true, Doc: "The value, an expression over the parameters and the names of the file."},
 		}},
-	{Name: "platforms", Labels: []string{"name"}, Since: "0.1",
+	{Name: "platforms", Labels: []string{"name"}, Since: "0.1", In: XbuildDialect,
 		Doc: "A named set of platforms; platforms.NAME is a list of strings.",
 		Attributes: []Attribute{
-			{Name: "list", Type: TypeStringList, Doc: "The platforms, os/arch or os/arch/variant."},
+			{Name: "list", Type: TypeStringList, Required: true, Doc: "The platforms, os/arch or os/arch/variant."},
 			{Name: "description", Type: TypeString, Doc: "Shown to users."},
 		}},
 	{Name: "group", Labels: []string{"name"}, Since: "0.1",
 		Doc: "A name for several targets. The group \"default\" is built when no target is named.",
 		Attributes: []Attribute{
-			{Name: "targets", Type: TypeStringList, Doc: "Targets or groups."},
+			{Name: "targets", Type: TypeStringList, Required: true, Doc: "Targets or groups."},
 			{Name: "description", Type: TypeString, Doc: "Shown to users."},
 		}},
 	{Name: "target", Labels: []string{"name"}, Since: "0.1",
@@ -113,6 +142,9 @@ var Language = Table{
 		Attributes: []Attribute{
 			{Name: "inherits", Type: TypeStringList, Merge: MergeNone, Doc: "Targets whose values this one starts from, later ones over earlier ones."},
 			{Name: "description", Type: TypeString, Merge: MergeNone, Doc: "Shown to users."},
+			{Name: "matrix", Type: TypeMatrix, Merge: MergeNone,
+				Doc: "Makes a target for every combination of the values, whose names its expressions can read. The block's own name is then a group of them."},
+			{Name: "name", Type: TypeString, Merge: MergeNone, Doc: "The name of each target of a matrix."},
 			{Name: "annotations", Type: TypeStringList, Merge: MergeAppend, SetKey: "annotation", In: BakeDialect,
 				Doc: "Annotations of the image, [TYPE[PLATFORM],...:]KEY=VALUE."},
 			{Name: "attest", Type: TypeAttestList, Merge: MergeEntries, SetKey: "attest", In: BakeDialect,
@@ -178,8 +210,11 @@ var Language = Table{
 func (t Table) Of(d Dialect) Table {
 	var out Table
 	for _, b := range t {
+		if b.In != BothDialects && b.In != d {
+			continue
+		}
 		all := b.Attributes
-		b.Attributes = nil
+		b.Attributes, b.Blocks = nil, Table(b.Blocks).Of(d)
 		for _, a := range all {
 			if a.Has(d) {
 				b.Attributes = append(b.Attributes, a)

@@ -60,6 +60,7 @@ type Variable struct {
 	Type        string // as the build file would write it; empty if it has none
 	Value       string // as text; empty for null
 	Null        bool
+	Sensitive   bool
 	Source      string // "default", "environment" or "--var"
 	Range       diag.Range
 }
@@ -109,10 +110,12 @@ type Build struct {
 	Dockerfile       string
 	DockerfileInline string
 	// Stage is the Dockerfile stage to build; empty means the last one.
-	Stage  string
-	Args   map[string]string
-	Labels map[string]string
-	Tags   []string
+	Stage string
+	Args  map[string]string
+	// SensitiveArgs are the names of arguments whose values are never shown, sorted.
+	SensitiveArgs []string
+	Labels        map[string]string
+	Tags          []string
 	// Outputs is empty for a build whose result only stays in the cache.
 	Outputs  []Output
 	Strategy Strategy

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/git"
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/hcl"
 	"github.com/xbuild/xbuild/plan"
@@ -155,15 +156,18 @@ func (a *app) read(f *inputFlags, targets []string) (*definition, error) {
 	if err != nil {
 		return nil, &exitError{ExitUsage, err}
 	}
-	paths, err := f.paths(dir, a.getenv)
+	paths, err := a.paths(f, dir)
 	if err != nil {
 		return nil, &exitError{ExitUsage, err}
 	}
 	def := &definition{env: hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
-		LocalPlatform: localPlatform(), Stat: os.Stat, Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}}
+		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}}
 	for _, t := range targets {
 		name, _, _ := strings.Cut(t, "@")
 		def.env.Targets = append(def.env.Targets, name)
+	}
+	if len(targets) == 0 {
+		def.env.Targets = []string{"default"}
 	}
 	for _, v := range f.vars {
 		name, value, ok := strings.Cut(v, "=")
@@ -199,11 +203,11 @@ func (a *app) read(f *inputFlags, targets []string) (*definition, error) {
 }
 
 // paths are the build files to read: those of -f, else those of the environment, else those that are found.
-func (f *inputFlags) paths(dir string, getenv func(string) string) ([]string, error) {
+func (a *app) paths(f *inputFlags, dir string) ([]string, error) {
 	if len(f.files) > 0 {
 		return f.files, nil
 	}
-	list, sep := getenv("BUILDX_BAKE_FILE"), getenv("BUILDX_BAKE_PATH_SEPARATOR")
+	list, sep := a.getenv("BUILDX_BAKE_FILE"), a.getenv("BUILDX_BAKE_PATH_SEPARATOR")
 	if sep == "" {
 		sep = string(os.PathListSeparator)
 	}
@@ -216,7 +220,11 @@ func (f *inputFlags) paths(dir string, getenv func(string) string) ([]string, er
 	if len(out) > 0 {
 		return out, nil
 	}
-	return hcl.FindAll(dir)
+	files, ignored, err := hcl.FindAll(dir)
+	for _, p := range ignored {
+		fmt.Fprintf(a.err, "xbuild: %s is read; %s beside it is ignored, unless -f names it\n", filepath.Base(files[0]), filepath.Base(p))
+	}
+	return files, err
 }
 
 // readFile reads one build file. name is how diagnostics call it.

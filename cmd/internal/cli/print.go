@@ -33,7 +33,6 @@ func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	def.env.Targets = args
 	def.env.Sets = slices.Concat(def.env.Sets, sets)
 	text, sources, diags := hcl.Print(def.files, def.env)
 	if err := a.report(diags, sources); err != nil {

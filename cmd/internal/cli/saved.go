@@ -25,6 +25,11 @@ func (a *app) savePlan(file string, p *plan.Plan, cfg *schema.Config) (differs b
 	fail := func(err error) (bool, error) {
 		return false, &exitError{ExitFailed, fmt.Errorf("the plan cannot be saved to %s: %w", file, errText(err))}
 	}
+	for _, b := range p.Builds {
+		if s := b.Values.SensitiveArgs; len(s) > 0 {
+			return fail(fmt.Errorf("the argument %s of the target %q is sensitive, and the file would show it", s[0], b.Target))
+		}
+	}
 	inputs, err := planInputs(p, cfg)
 	if err != nil {
 		return fail(err)
