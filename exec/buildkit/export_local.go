@@ -276,7 +276,7 @@ func (r *run) commitLocals() error {
 		of[i].Files += d.Files
 		of[i].Bytes += d.Bytes
 		changed[of[i]] += d.Changed
-		for _, e := range d.Entries {
+		for _, e := range e.staging.Entries()[i] {
 			of[i].Written = append(of[i].Written, exec.Written{Platform: from[i], Path: e.Path, Info: e.Info})
 		}
 	}

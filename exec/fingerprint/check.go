@@ -82,6 +82,14 @@ func (m *Memory) Check(ctx context.Context, p *plan.Plan, w World) *Decision {
 	return d
 }
 
+// Force lets every build run.
+func (d *Decision) Force() {
+	for _, u := range d.Unchanged {
+		d.Why[u] = "it is asked to run"
+	}
+	d.Unchanged, d.Outputs = nil, nil
+}
+
 // lookAll looks at every context folder of the plan once.
 func lookAll(p *plan.Plan) map[folder]tree {
 	var mu sync.Mutex

@@ -24,9 +24,10 @@ type Result struct {
 	Bytes int64 // size of the files in the result
 	// Changed is how many files were written; the others were there already.
 	Changed int
-	// Entries are all files, links and folders of the result.
-	Entries []Entry
 }
+
+// Entries are the files, links and folders of what was committed, one list a move.
+func (s *Staging) Entries() [][]Entry { return s.entries }
 
 // Entry is one path of a result.
 type Entry struct {
@@ -57,7 +58,7 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Entries = c.entries[before:]
+		s.entries = append(s.entries, c.entries[before:])
 		results[i] = r
 	}
 	if err := c.prepare(); err != nil {

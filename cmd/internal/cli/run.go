@@ -10,6 +10,7 @@ import (
 
 	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/fingerprint"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -20,6 +21,7 @@ type runFlags struct {
 	progress  string
 	print     bool
 	keepGoing bool
+	force     bool
 	jobs      int
 	plan      string
 }
@@ -51,6 +53,7 @@ func (a *app) runCommand() *cobra.Command {
 		_ = c.Flags().MarkHidden(name) // they only print yet
 	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
+	c.Flags().BoolVar(&f.force, "force", false, "ask BuildKit for every target, also for those of which nothing changed since they were built")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
@@ -64,73 +67,130 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
 	}
-	p, sources, b, err := a.planToRun(ctx, in, f, args)
+	j, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
 		return a.orInterrupted(ctx, err)
 	}
-	defer b.Close()
-	display, err := progress.New(progress.Mode(f.progress), a.err, p, a.progressOptions())
+	defer j.close()
+	if d := j.decision; d != nil && len(d.Unchanged) > 0 && f.progress != string(progress.Quiet) {
+		fmt.Fprint(a.err, unchangedText(d))
+	}
+	rep, err := a.execute(ctx, j, f, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
 	if err != nil {
-		return &exitError{ExitUsage, err}
+		return err
 	}
-	start.Done()
-	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
-	for e := range r.Events() {
-		display.Event(e)
-	}
-	rep := r.Wait()
-	display.Close(rep)
-	if f.progress != string(progress.Quiet) && rep.Err == nil {
-		fmt.Fprint(a.err, pathsText(rep))
-	}
-	return a.finish(rep, p, sources)
+	return a.finish(rep, j.plan, j.sources)
 }
 
-// planToRun connects to a node and plans for it, or takes the saved plan.
-func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
+// job is a plan that is ready to be run.
+type job struct {
+	plan    *plan.Plan
+	sources diag.Sources
+	backend exec.Backend // nil if nothing has to run
+	// decision says which builds need not run; nil for a saved plan, of which everything runs.
+	decision *fingerprint.Decision
+}
+
+func (j *job) close() {
+	if j.backend != nil {
+		j.backend.Close()
+	}
+}
+
+// execute runs what has to run, and remembers it.
+func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options) (*exec.Report, error) {
+	part, rep := j.plan, &exec.Report{}
+	if j.decision != nil {
+		part = j.plan.Without(j.decision.Unchanged)
+	}
+	if j.backend != nil {
+		display, err := progress.New(progress.Mode(f.progress), a.err, part, a.progressOptions())
+		if err != nil {
+			return nil, &exitError{ExitUsage, err}
+		}
+		start.Done()
+		r := exec.Start(ctx, part, j.backend, opt)
+		for e := range r.Events() {
+			display.Event(e)
+		}
+		rep = r.Wait()
+		display.Close(rep)
+		if f.progress != string(progress.Quiet) && rep.Err == nil {
+			fmt.Fprint(a.err, pathsText(rep))
+		}
+	}
+	if j.decision == nil {
+		return rep, nil
+	}
+	if j.backend != nil {
+		if err := j.decision.Remember(rep); err != nil {
+			fmt.Fprintf(a.err, "note: the next run cannot tell what is unchanged: %v\n", err)
+		}
+	}
+	rep.Complete(j.plan, j.decision.Outputs)
+	return rep, nil
+}
+
+// planToRun finds out what has to run and connects to a node for it, or takes the saved plan.
+func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*job, error) {
 	if f.plan != "" {
 		return a.savedToRun(ctx, in, f, args)
 	}
 	cfg, err := a.load(in, args)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	req, err := in.request(cfg, args)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
+	}
+	h, all := a.history(cfg), f.force || in.bake.noCache
+	var g *guess
+	if !all {
+		if g = h.guess(ctx, cfg, req); g != nil && len(g.decision.Why) == 0 {
+			sources := plan.Sources(cfg, g.facts)
+			return &job{plan: g.plan, sources: sources, decision: g.decision}, a.report(g.diags.Sorted(), sources)
+		}
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	p, err := a.makePlan(ctx, cfg, req, b)
+	j, err := a.planFresh(ctx, cfg, req, b, h, g)
 	if err != nil {
 		b.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return p, cfg.Sources, b, nil
+	if all {
+		j.decision.Force()
+	}
+	if len(j.decision.Why) == 0 {
+		b.Close()
+		j.backend = nil
+	}
+	return j, nil
 }
 
-func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
+func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*job, error) {
 	if len(args) > 0 || in.any() {
-		return nil, nil, nil, &exitError{ExitUsage, errors.New("run --plan takes neither targets nor flags that choose or change them: the saved plan says what to build")}
+		return nil, &exitError{ExitUsage, errors.New("run --plan takes neither targets nor flags that choose or change them: the saved plan says what to build")}
 	}
 	if err := in.enter(); err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	p, sources, err := loadPlan(f.plan)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if err := checkNode(ctx, f.plan, p, b); err != nil {
 		b.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return p, sources, b, nil
+	return &job{plan: p, sources: sources, backend: b}, nil
 }
 
 func validMode(m string) bool {
