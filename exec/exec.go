@@ -72,7 +72,8 @@ type OutputResult struct {
 type Written struct {
 	Platform string // of the build that it comes from
 	Path     string
-	// Info describes a file or link as it was when it was put there; nil for a folder.
+	Folder   bool
+	// Info is what was seen of a file or link right after it was put there.
 	Info fs.FileInfo
 }
 

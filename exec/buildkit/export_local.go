@@ -277,7 +277,7 @@ func (r *run) commitLocals() error {
 		of[i].Bytes += d.Bytes
 		changed[of[i]] += d.Changed
 		for _, e := range e.staging.Entries()[i] {
-			of[i].Written = append(of[i].Written, exec.Written{Platform: from[i], Path: e.Path, Info: e.Info})
+			of[i].Written = append(of[i].Written, exec.Written{Platform: from[i], Path: e.Path, Folder: e.Folder, Info: e.Info})
 		}
 	}
 	for _, o := range results {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -92,12 +91,12 @@ func (d *Decision) Remember(rep *exec.Report) error {
 			d.memory.data.Records[name] = r
 		}
 	}
-	settle(rep)
+	settle(rep, d.memory.tick)
 	for _, u := range ran {
 		name := recordName(u)
 		delete(d.memory.data.Records, name)
 		j := d.builds[u]
-		if j.key == "" || j.newest > d.begin.Add(-racy).UnixNano() || !d.usedImages(j.build, rep) {
+		if j.key == "" || j.newest > d.begin.Add(-d.memory.racy).UnixNano() || !d.usedImages(j.build, rep) {
 			continue
 		}
 		if outputs, ok := outputsOf(j.build, rep); ok {
@@ -124,7 +123,7 @@ func (d *Decision) usedImages(b *plan.Build, rep *exec.Report) bool {
 }
 
 // settle waits until a change of a file that was just written would show.
-func settle(rep *exec.Report) {
+func settle(rep *exec.Report, tick time.Duration) {
 	for _, o := range rep.Outputs {
 		if !o.Unchanged && o.Type == string(schema.OutputLocal) {
 			time.Sleep(tick)
@@ -178,12 +177,11 @@ func localOutput(b *plan.Build, r exec.OutputResult) (written, bool) {
 		if !devs[s.Dev] {
 			return o, false
 		}
-		if w.Info == nil {
+		if w.Folder {
 			o.Folders[w.Path] = s.Mode
 			continue
 		}
-		now, err := os.Lstat(w.Path)
-		if err != nil || !os.SameFile(now, w.Info) || now.Size() != w.Info.Size() || !now.ModTime().Equal(w.Info.ModTime()) {
+		if then, ok := stampIn(w.Info); !ok || then != s { // or somebody else writes there
 			return o, false
 		}
 		o.Files = append(o.Files, file{w.Path, s})

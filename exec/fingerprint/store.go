@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/xbuild/xbuild/plan"
 )
@@ -25,6 +26,8 @@ const maxImages = 200
 type Memory struct {
 	file string
 	data data
+	// racy is [racy], and tick is [tick], but for tests.
+	racy, tick time.Duration
 }
 
 // data is the content of the file.
@@ -57,7 +60,7 @@ func Path(state, dir string, files []string) string {
 
 // Open reads the memory of a project. A file that is missing, damaged or of another version is an empty memory.
 func Open(file string) *Memory {
-	m := &Memory{file: file}
+	m := &Memory{file: file, racy: racy, tick: tick}
 	m.data = m.load()
 	return m
 }

@@ -1,6 +1,11 @@
 package fingerprint
 
-import "golang.org/x/sys/unix"
+import (
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // The file systems of which it is known that every change of a file gives it another change time, seen at once by all
 // processes. Network file systems and those of programs (FUSE) keep attributes for seconds, or take times from another
@@ -21,4 +26,16 @@ func trusted(path string) bool {
 		return true
 	}
 	return false
+}
+
+// stampIn is the stamp of a file that was looked at before.
+func stampIn(fi fs.FileInfo) (stamp, bool) {
+	if fi == nil {
+		return stamp{}, false
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return stamp{}, false
+	}
+	return stamp{Mode: uint32(st.Mode), Size: st.Size, MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Inode: st.Ino, Dev: uint64(st.Dev)}, true
 }

@@ -32,9 +32,10 @@ func (s *Staging) Entries() [][]Entry { return s.entries }
 // Entry is one path of a result.
 type Entry struct {
 	Path string
-	// Info is that of the file or link which is there after the commit, but for its change time; a file that had to be
-	// copied to another file system is another one. Nil for a folder.
-	Info fs.FileInfo
+	// Info is what was seen of the file or link right after it was put in place, or before it was found to be the same
+	// already. Nil for a folder, and for a file that is gone again.
+	Info   fs.FileInfo
+	Folder bool
 }
 
 // Commit puts the results in place: one [Result] a move. Files are added and replaced, none is removed, and a file that
@@ -53,12 +54,11 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 	c := &commit{s: s, kinds: map[string]bool{}, moved: map[string]bool{}, checked: map[string]error{}}
 	results := make([]Result, len(moves))
 	for i, m := range moves {
-		before := len(c.entries)
+		s.entries = append(s.entries, nil)
 		r, err := c.survey(m)
 		if err != nil {
 			return nil, err
 		}
-		s.entries = append(s.entries, c.entries[before:])
 		results[i] = r
 	}
 	if err := c.prepare(); err != nil {
@@ -68,7 +68,29 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 	if len(c.journal.Files) == 0 && len(c.journal.Dirs) == 0 {
 		return results, nil
 	}
-	return results, c.run()
+	err := c.run()
+	c.see()
+	return results, err
+}
+
+// see looks at the files that were written.
+func (c *commit) see() {
+	for _, list := range c.s.entries {
+		for i := range list {
+			if list[i].Folder || list[i].Info != nil {
+				continue
+			}
+			if fi, err := os.Lstat(list[i].Path); err == nil {
+				list[i].Info = fi
+			}
+		}
+	}
+}
+
+// entry notes a path of the move that is being surveyed.
+func (c *commit) entry(e Entry) {
+	last := len(c.s.entries) - 1
+	c.s.entries[last] = append(c.s.entries[last], e)
 }
 
 // commit is one call of Commit, in three steps: survey looks and changes no destination, prepare makes everything
@@ -77,7 +99,6 @@ type commit struct {
 	s       *Staging
 	dirs    []journalDir // absolute
 	files   []transfer
-	entries []Entry
 	journal journal
 	kinds   map[string]bool  // every destination path of the result; true for a folder
 	moved   map[string]bool  // staged files that a journal entry renames away
@@ -166,7 +187,7 @@ func (c *commit) destination(dest string) (string, error) {
 
 // folder handles a folder of the result that goes to path, and returns where its content goes.
 func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
-	c.entries = append(c.entries, Entry{Path: path})
+	c.entry(Entry{Path: path, Folder: true})
 	fi, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -209,13 +230,13 @@ func (c *commit) file(from, path string, staged fs.FileInfo) (bool, error) {
 	case err == nil && fi.IsDir():
 		return false, fmt.Errorf("%s is a folder, and the result has a file of that name; remove the folder", path)
 	case err == nil && sameFile(from, path, staged, fi):
-		c.entries = append(c.entries, Entry{path, fi})
+		c.entry(Entry{Path: path, Info: fi})
 		return false, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	}
 	c.files = append(c.files, transfer{from, path})
-	c.entries = append(c.entries, Entry{path, staged})
+	c.entry(Entry{Path: path})
 	return true, c.canWrite(filepath.Dir(path))
 }
 
