@@ -2,6 +2,7 @@ package fingerprint
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/plan"
-	"github.com/xbuild/xbuild/schema"
 )
 
 // World is what a build depends on beside its plan.
@@ -35,35 +35,50 @@ type Decision struct {
 	Why map[plan.Use]string
 
 	memory *Memory
-	plan   *plan.Plan
-	begin  time.Time
-	builds map[plan.Use]*judged
-	order  []plan.Use
+	plan   *plan.Plan // nil if it was recalled
+	id     string     // of what the plan was made from; empty if it must not be recalled
+	parts  []*part
+	judged map[plan.Use]*judged
 }
 
-// judged is one build and what was found about it.
+// judged is what was found about a build.
 type judged struct {
-	build *plan.Build
-	key   string // empty if the build can never be unchanged
-	why   string
+	*part
+	key string // empty if it has to run; why says why
+	why string
 	// newest is the latest change time of a file it reads.
 	newest int64
 }
 
-// Check looks at everything that the requested builds of the plan read and wrote. It changes nothing.
-func (m *Memory) Check(ctx context.Context, p *plan.Plan, w World) *Decision {
-	d := &Decision{memory: m, plan: p, begin: time.Now(), builds: map[plan.Use]*judged{}, Why: map[plan.Use]string{}}
-	trees := lookAll(p)
-	k := &keys{plan: p, world: w, trees: trees, done: map[plan.Use]*judged{}}
+// Check looks at everything that the requested builds of the plan read and wrote. It changes nothing. id is the [Hash] of all
+// that the plan was made from, so that [Memory.Recall] can do without it the next time; empty if that changes from run to run.
+//
+// Folders are looked at once in the life of a Memory.
+func (m *Memory) Check(ctx context.Context, p *plan.Plan, id string, w World) *Decision {
+	d := m.decide(ctx, partsOf(p), w)
+	d.plan, d.id = p, id
+	return d
+}
+
+// Recall is Check for a plan that was made from the same before, without the plan. It is nil if that is not known.
+func (m *Memory) Recall(ctx context.Context, id string, w World) *Decision {
+	if parts := m.data.Plans[id]; len(parts) > 0 {
+		return m.decide(ctx, parts, w)
+	}
+	return nil
+}
+
+func (m *Memory) decide(ctx context.Context, parts []*part, w World) *Decision {
+	d := &Decision{memory: m, parts: parts, judged: map[plan.Use]*judged{}, Why: map[plan.Use]string{}}
+	m.lookAll(parts)
 	var candidates []plan.Use
-	for i := range p.Builds {
-		b := &p.Builds[i]
-		j := k.of(b)
-		if !b.Requested {
+	for _, p := range parts {
+		j := d.judge(p, w)
+		u := p.use()
+		d.judged[u] = j
+		if !p.Requested {
 			continue
 		}
-		u := plan.Use{Target: b.Target, Platform: b.Platform.String()}
-		d.builds[u], d.order = j, append(d.order, u)
 		r := m.data.Records[recordName(u)]
 		switch {
 		case j.why != "":
@@ -77,9 +92,38 @@ func (m *Memory) Check(ctx context.Context, p *plan.Plan, w World) *Decision {
 		}
 	}
 	d.checkOutputs(ctx, candidates, w)
-	d.keepTogether(p)
+	d.keepTogether()
 	d.collect()
 	return d
+}
+
+// judge makes the key of a build. Those that it links to come first in a plan, so they are judged.
+func (d *Decision) judge(p *part, w World) *judged {
+	j := &judged{part: p, why: p.never}
+	if j.why != "" {
+		return j
+	}
+	key := []string{w.Program, w.Endpoint, w.Owner, p.Target, p.Platform, p.Static}
+	for _, f := range p.Folders {
+		t := d.memory.trees[f.effective()]
+		if t.err != nil {
+			j.why = fmt.Sprintf("the context %s cannot be trusted to show changes: %v", f.Dir, t.err)
+			return j
+		}
+		j.newest = max(j.newest, t.newest)
+		key = append(key, f.Dir, string(t.digest[:]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Links)) {
+		l := d.judged[p.Links[name]]
+		if l == nil || l.why != "" {
+			j.why = "it uses target " + p.Links[name].Target + ", which has to run"
+			return j
+		}
+		key, j.newest = append(key, name, l.key), max(j.newest, l.newest)
+	}
+	sum := hashOf(key...)
+	j.key = hex.EncodeToString(sum[:])
+	return j
 }
 
 // Force lets every build run.
@@ -90,129 +134,103 @@ func (d *Decision) Force() {
 	d.Unchanged, d.Outputs = nil, nil
 }
 
-// lookAll looks at every context folder of the plan once.
-func lookAll(p *plan.Plan) map[folder]tree {
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	trees := map[folder]tree{}
-	for i := range p.Builds {
-		for _, f := range foldersOf(&p.Builds[i]) {
-			mu.Lock()
-			_, ok := trees[f]
-			trees[f] = tree{}
-			mu.Unlock()
-			if ok {
-				continue
+// lookAll looks at every context folder of the builds that was not looked at yet.
+func (m *Memory) lookAll(parts []*part) {
+	if m.begin.IsZero() {
+		m.begin, m.trees = time.Now(), map[folder]tree{}
+	}
+	var todo []folder
+	for _, p := range parts {
+		for _, f := range p.Folders {
+			f = f.effective()
+			if _, ok := m.trees[f]; !ok {
+				m.trees[f] = tree{}
+				todo = append(todo, f)
 			}
-			group.Go(func() {
-				t := f.look()
-				mu.Lock()
-				defer mu.Unlock()
-				trees[f] = t
-			})
 		}
 	}
+	found := make([]tree, len(todo))
+	var group sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for i, f := range todo {
+		slots <- struct{}{}
+		group.Go(func() { found[i] = f.look(); <-slots })
+	}
 	group.Wait()
-	return trees
+	for i, f := range todo {
+		m.trees[f] = found[i]
+	}
 }
 
-// folder is a context that is a folder, with the Dockerfile whose own ignore file may hold for it.
-type folder struct {
-	dir        string
-	dockerfile string
-	whole      bool // without an ignore file
+// effective is the folder without a Dockerfile that has no ignore file of its own, so that one look serves many.
+func (f folder) effective() folder {
+	if _, err := os.Lstat(f.Dockerfile + ".dockerignore"); f.Dockerfile != "" && os.IsNotExist(err) {
+		f.Dockerfile = ""
+	}
+	return f
 }
 
 func (f folder) look() tree {
-	if f.whole {
-		return look(f.dir, nil)
+	if f.Whole {
+		return look(f.Dir, nil)
 	}
-	text, err := ignoreText(f.dir, f.dockerfile)
+	text, err := ignoreText(f.Dir, f.Dockerfile)
 	if err != nil {
 		return tree{err: err}
 	}
-	t := look(f.dir, text)
+	t := look(f.Dir, text)
 	t.digest = hashOf(string(t.digest[:]), string(text))
 	return t
 }
 
-// foldersOf are the local contexts of a build.
-func foldersOf(b *plan.Build) []folder {
-	var out []folder
-	if isFolder(b.Values.Context) {
-		f := folder{dir: b.Values.Context}
-		if b.Values.DockerfileInline == "" && hasOwnIgnore(b.Values.Dockerfile) {
-			f.dockerfile = b.Values.Dockerfile
-		}
-		out = append(out, f)
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.Values.Contexts)) {
-		if dir := b.Values.Contexts[name]; isFolder(dir) {
-			out = append(out, folder{dir: dir, whole: true})
-		}
-	}
-	return out
-}
-
-func hasOwnIgnore(dockerfile string) bool {
-	_, err := os.Lstat(dockerfile + ".dockerignore")
-	return err == nil || !os.IsNotExist(err)
-}
-
 // checkOutputs sorts out the builds whose outputs are not as they were left.
 func (d *Decision) checkOutputs(ctx context.Context, candidates []plan.Use, w World) {
-	var mu sync.Mutex
+	why := make([]string, len(candidates))
 	var group sync.WaitGroup
 	slots := make(chan struct{}, 16)
-	for _, u := range candidates {
+	for i, u := range candidates {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			why := ""
 			for _, o := range d.memory.data.Records[recordName(u)].Outputs {
-				if why = o.changed(ctx, w); why != "" {
-					break
+				if why[i] = o.changed(ctx, w); why[i] != "" {
+					return
 				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if why != "" {
-				d.Why[u] = why
-			} else {
-				d.Unchanged = append(d.Unchanged, u)
 			}
 		})
 	}
 	group.Wait()
+	for i, u := range candidates {
+		if why[i] != "" {
+			d.Why[u] = why[i]
+		} else {
+			d.Unchanged = append(d.Unchanged, u)
+		}
+	}
 }
 
-// keepTogether lets all platforms of a target run if one has to and they make one output together.
-func (d *Decision) keepTogether(p *plan.Plan) {
+// keepTogether lets all platforms of a target run if one has to and they make an output together.
+func (d *Decision) keepTogether() {
 	rerun := map[string]bool{}
 	for u := range d.Why {
 		rerun[u.Target] = true
 	}
 	d.Unchanged = slices.DeleteFunc(d.Unchanged, func(u plan.Use) bool {
-		joint := slices.ContainsFunc(d.builds[u].build.Values.Outputs, func(o schema.Output) bool { return o.Type != schema.OutputLocal })
-		if rerun[u.Target] && joint {
+		if rerun[u.Target] && d.judged[u].Joint {
 			d.Why[u] = "another platform of the target has to run"
 			return true
 		}
 		return false
 	})
-	rank := map[plan.Use]int{}
-	for i, u := range d.order {
-		rank[u] = i
-	}
-	slices.SortFunc(d.Unchanged, func(a, b plan.Use) int { return rank[a] - rank[b] })
 }
 
 // collect sums up the outputs of the unchanged builds, one entry for each output of a target.
 func (d *Decision) collect() {
-	at := map[string]int{}
+	type output struct{ target, kind, dest string }
+	at := map[output]int{}
 	for _, u := range d.Unchanged {
 		for _, o := range d.memory.data.Records[recordName(u)].Outputs {
-			key := fmt.Sprint(u.Target, "\x00", o.Type, "\x00", o.Dest)
+			key := output{u.Target, o.Type, o.Dest}
 			i, ok := at[key]
 			if !ok {
 				i = len(d.Outputs)

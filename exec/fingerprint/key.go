@@ -15,19 +15,35 @@ import (
 	"github.com/xbuild/xbuild/schema"
 )
 
-// keys makes the keys of a plan's builds.
-type keys struct {
-	plan  *plan.Plan
-	world World
-	trees map[folder]tree
-	done  map[plan.Use]*judged
+// part is what a plan says of one build, with all that has to be looked at to know whether it is unchanged.
+type part struct {
+	Target, Platform string
+	Requested        bool
+	// Static identifies everything but files and linked builds.
+	Static  string
+	Folders []folder
+	Links   map[string]plan.Use `json:",omitempty"`
+	// Joint says that the platforms of the target make an output together.
+	Joint bool `json:",omitempty"`
+
+	never string // why nobody can know whether it is unchanged
+	build *plan.Build
 }
 
-// keyed is everything but files that the result of a build depends on.
-type keyed struct {
-	Program, Endpoint, Owner string
-	Target, Platform         string
-	Several                  bool
+func (p *part) use() plan.Use { return plan.Use{Target: p.Target, Platform: p.Platform} }
+
+// folder is a context that is a folder.
+type folder struct {
+	Dir string
+	// Dockerfile is the one whose own ignore file may hold for the folder.
+	Dockerfile string `json:",omitempty"`
+	// Whole folders have no ignore file.
+	Whole bool `json:",omitempty"`
+}
+
+// static is everything but files that the result of a build depends on.
+type static struct {
+	Several bool
 	// Together are the platforms that make one output with this one.
 	Together  []string
 	Values    *schema.Build
@@ -37,8 +53,6 @@ type keyed struct {
 	Built     string
 	Stages    []stage
 	Nodes     []plan.Node
-	Links     map[string]string // keys, by name of the context
-	Trees     []string
 }
 
 // stage is the part of a [plan.Stage] that decides what is run: not who else uses it, nor in which words that is told.
@@ -51,61 +65,67 @@ type stage struct {
 	Caches     []string
 }
 
-// of judges a build. Those that it links to come first in the plan, so they are done.
-func (k *keys) of(b *plan.Build) *judged {
-	j := &judged{build: b}
-	k.done[plan.Use{Target: b.Target, Platform: b.Platform.String()}] = j
-	if j.why = k.never(b); j.why != "" {
-		return j
+// partsOf takes a plan apart. Those that others link to come first.
+func partsOf(p *plan.Plan) []*part {
+	stages := map[string]*plan.Stage{}
+	for i := range p.Stages {
+		stages[p.Stages[i].ID] = &p.Stages[i]
 	}
-	d, t := k.plan.Dockerfile(b.Dockerfile), k.plan.Target(b.Target)
-	v := keyed{Program: k.world.Program, Endpoint: k.world.Endpoint, Owner: k.world.Owner, Target: b.Target, Platform: b.Platform.String(),
-		Several: t.Declared > 1, Values: b.Values, Path: d.Path, Text: d.Text, Rewritten: d.Rewritten, Built: d.Built,
-		Nodes: k.plan.Facts.Nodes, Links: map[string]string{}}
+	var out []*part
+	for i := range p.Builds {
+		b := &p.Builds[i]
+		out = append(out, partOf(p, stages, b))
+	}
+	return out
+}
+
+func partOf(p *plan.Plan, stages map[string]*plan.Stage, b *plan.Build) *part {
+	out := &part{Target: b.Target, Platform: b.Platform.String(), Requested: b.Requested, Links: b.Links, build: b}
+	d, t := p.Dockerfile(b.Dockerfile), p.Target(b.Target)
+	if d == nil || t == nil || slices.ContainsFunc(b.Stages, func(id string) bool { return stages[id] == nil }) {
+		out.never = "the plan is not complete"
+		return out
+	}
+	if out.never = never(b, d, stages); out.never != "" {
+		return out
+	}
+	v := static{Several: t.Declared > 1, Values: b.Values, Path: d.Path, Text: d.Text, Rewritten: d.Rewritten, Built: d.Built, Nodes: p.Facts.Nodes}
 	if slices.ContainsFunc(b.Values.Outputs, func(o schema.Output) bool { return o.Type != schema.OutputLocal }) {
-		v.Together = t.Platforms
+		out.Joint, v.Together = true, t.Platforms
 	}
 	for _, id := range b.Stages {
-		s := k.plan.Stage(id)
-		if s == nil {
-			j.why = "the plan is not complete"
-			return j
-		}
+		s := stages[id]
 		v.Stages = append(v.Stages, stage{s.ID, s.Kind, s.Evidence, s.Placements, s.Inputs, s.Caches})
-	}
-	for _, f := range foldersOf(b) {
-		t := k.trees[f]
-		if t.err != nil {
-			j.why = fmt.Sprintf("the context %s cannot be trusted to show changes: %v", f.dir, t.err)
-			return j
-		}
-		j.newest = max(j.newest, t.newest)
-		v.Trees = append(v.Trees, f.dir, hex.EncodeToString(t.digest[:]))
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.Links)) {
-		l := k.done[b.Links[name]]
-		if l == nil || l.why != "" {
-			j.why = "it uses target " + b.Links[name].Target + ", which has to run"
-			return j
-		}
-		v.Links[name], j.newest = l.key, max(j.newest, l.newest)
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
-		j.why = err.Error()
-		return j
+		out.never = err.Error()
+		return out
 	}
 	sum := sha256.Sum256(text)
-	j.key = hex.EncodeToString(sum[:])
-	return j
+	out.Static, out.Folders = hex.EncodeToString(sum[:]), foldersOf(b)
+	return out
+}
+
+// foldersOf are the local contexts of a build.
+func foldersOf(b *plan.Build) []folder {
+	f := folder{Dir: b.Values.Context}
+	if b.Values.DockerfileInline == "" {
+		f.Dockerfile = b.Values.Dockerfile
+	}
+	out := []folder{f}
+	for _, name := range slices.Sorted(maps.Keys(b.Values.Contexts)) {
+		if dir := b.Values.Contexts[name]; isFolder(dir) {
+			out = append(out, folder{Dir: dir, Whole: true})
+		}
+	}
+	return out
 }
 
 // never says why nobody can know whether a build is unchanged; empty if that can be known.
-func (k *keys) never(b *plan.Build) string {
-	d, t, v := k.plan.Dockerfile(b.Dockerfile), k.plan.Target(b.Target), b.Values
+func never(b *plan.Build, d *plan.Dockerfile, stages map[string]*plan.Stage) string {
+	v := b.Values
 	switch {
-	case d == nil || t == nil:
-		return "the plan is not complete"
 	case d.Frontend != "" || b.Result == "":
 		return "its Dockerfile is read by another frontend"
 	case v.NoCache || len(v.NoCacheFilter) > 0:
@@ -131,7 +151,7 @@ func (k *keys) never(b *plan.Build) string {
 		}
 	}
 	for _, id := range b.Stages {
-		for _, in := range k.plan.Stage(id).Inputs {
+		for _, in := range stages[id].Inputs {
 			switch {
 			case in.Kind == "url" || in.Kind == "git":
 				return fmt.Sprintf("it reads %s, which may change without a sign", in.Ref)
@@ -167,6 +187,9 @@ func neverOutputs(v *schema.Build) string {
 func isFolder(context string) bool {
 	return filepath.IsAbs(context) && !strings.Contains(context, "://")
 }
+
+// pinned reports whether a reference of an image holds its digest.
+func pinned(ref string) bool { return strings.Contains(ref, "@sha256:") }
 
 func hashOf(parts ...string) [sha256.Size]byte {
 	var b []byte

@@ -77,9 +77,9 @@ const tick = 20 * time.Millisecond
 // that failed makes all of its builds forgotten, as does an output that somebody else writes at the same time.
 func (d *Decision) Remember(rep *exec.Report) error {
 	var ran []plan.Use
-	for _, u := range d.order {
-		if !slices.Contains(d.Unchanged, u) {
-			ran = append(ran, u)
+	for _, p := range d.parts {
+		if p.Requested && !slices.Contains(d.Unchanged, p.use()) {
+			ran = append(ran, p.use())
 		}
 	}
 	if rep.Err != nil || len(rep.Failures) > 0 {
@@ -95,14 +95,15 @@ func (d *Decision) Remember(rep *exec.Report) error {
 	for _, u := range ran {
 		name := recordName(u)
 		delete(d.memory.data.Records, name)
-		j := d.builds[u]
-		if j.key == "" || j.newest > d.begin.Add(-d.memory.racy).UnixNano() || !d.usedImages(j.build, rep) {
+		j := d.judged[u]
+		if j.key == "" || j.newest > d.memory.begin.Add(-d.memory.racy).UnixNano() || !d.usedImages(j.build, rep) {
 			continue
 		}
 		if outputs, ok := outputsOf(j.build, rep); ok {
 			d.memory.data.Records[name] = &record{Key: j.key, Outputs: outputs}
 		}
 	}
+	d.memory.keep(d.id, d.parts)
 	return d.memory.save()
 }
 

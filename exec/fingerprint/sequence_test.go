@@ -101,7 +101,14 @@ func (s *sequence) run() error {
 func (s *sequence) step() error {
 	m := s.open()
 	p := s.plan()
-	d := m.Check(context.Background(), p, s.world())
+	id, err := Hash(p.Builds, s.dockerText, s.baseDigest, s.pinned, s.node)
+	if err != nil {
+		return err
+	}
+	d := m.Recall(context.Background(), id, s.world())
+	if d == nil || len(d.Why) > 0 { // as the command does
+		d = m.Check(context.Background(), p, id, s.world())
+	}
 	for _, u := range d.Unchanged {
 		s.skipped++
 		s.log = append(s.log, "unchanged: "+u.Platform)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -22,10 +23,16 @@ const format = 1
 // maxImages bounds how many base images are remembered.
 const maxImages = 200
 
+// maxPlans bounds how many plans are remembered.
+const maxPlans = 8
+
 // Memory is what is remembered of one project. It is not safe for concurrent use.
 type Memory struct {
 	file string
 	data data
+	// begin is when the first folder was looked at, trees what was found.
+	begin time.Time
+	trees map[folder]tree
 	// racy is [racy], and tick is [tick], but for tests.
 	racy, tick time.Duration
 }
@@ -38,6 +45,9 @@ type data struct {
 	Images map[string]image
 	// Records of builds, by target and platform.
 	Records map[string]*record
+	// Plans by what they were made from; Order has the last used ones last.
+	Plans map[string][]*part
+	Order []string
 }
 
 // image is a [plan.Image] with what its JSON form leaves out.
@@ -66,7 +76,7 @@ func Open(file string) *Memory {
 }
 
 func (m *Memory) load() data {
-	d := data{Format: format, Nodes: map[string][]plan.NodeFact{}, Images: map[string]image{}, Records: map[string]*record{}}
+	d := data{Format: format, Nodes: map[string][]plan.NodeFact{}, Images: map[string]image{}, Records: map[string]*record{}, Plans: map[string][]*part{}}
 	text, err := os.ReadFile(m.file)
 	if err != nil {
 		return d
@@ -74,7 +84,7 @@ func (m *Memory) load() data {
 	sum, body, ok := bytes.Cut(text, []byte("\n"))
 	var got data
 	if !ok || string(sum) != checksum(body) || json.Unmarshal(body, &got) != nil || got.Format != format ||
-		got.Nodes == nil || got.Images == nil || got.Records == nil {
+		got.Nodes == nil || got.Images == nil || got.Records == nil || got.Plans == nil {
 		return d
 	}
 	return got
@@ -144,8 +154,18 @@ func (m *Memory) Image(ref string) (plan.Image, bool) {
 	return i.Image, true
 }
 
-// pinned reports whether a reference of an image holds its digest.
-func pinned(ref string) bool { return strings.Contains(ref, "@sha256:") }
+// keep remembers the parts of a plan.
+func (m *Memory) keep(id string, parts []*part) {
+	if id == "" || slices.ContainsFunc(parts, func(p *part) bool { return p.never != "" }) {
+		return
+	}
+	m.data.Order = append(slices.DeleteFunc(m.data.Order, func(x string) bool { return x == id }), id)
+	m.data.Plans[id] = parts
+	for len(m.data.Order) > maxPlans {
+		delete(m.data.Plans, m.data.Order[0])
+		m.data.Order = m.data.Order[1:]
+	}
+}
 
 // Learn keeps the facts that a plan was made from for the next run. [Decision.Remember] writes them to the file.
 func (m *Memory) Learn(endpoint string, facts plan.Facts) {

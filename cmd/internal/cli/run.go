@@ -84,7 +84,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 
 // job is a plan that is ready to be run.
 type job struct {
-	plan    *plan.Plan
+	plan    *plan.Plan // may be nil if nothing has to run
 	sources diag.Sources
 	backend exec.Backend // nil if nothing has to run
 	// decision says which builds need not run; nil for a saved plan, of which everything runs.
@@ -100,6 +100,9 @@ func (j *job) close() {
 // execute runs what has to run, and remembers it.
 func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options) (*exec.Report, error) {
 	part, rep := j.plan, &exec.Report{}
+	if j.plan == nil {
+		return &exec.Report{Outputs: j.decision.Outputs}, nil
+	}
 	if j.decision != nil {
 		part = j.plan.Without(j.decision.Unchanged)
 	}

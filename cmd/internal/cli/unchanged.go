@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"strings"
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/buildkit"
@@ -56,49 +57,63 @@ func (a *app) endpoint() string {
 	return "embedded " + embedded.DefaultConfig(a.getenv).StateDir
 }
 
-// facts are those of the run before, as far as they cannot have changed. ok is false if others are needed.
-func (h *history) facts(cfg *schema.Config, req plan.Request) (facts plan.Facts, ok bool) {
-	facts = plan.Facts{Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}, Nodes: h.memory.Nodes(h.world.Endpoint)}
-	if len(facts.Nodes) == 0 {
-		return facts, false
-	}
-	facts.Dockerfiles = readDockerfiles(cfg)
-	for _, ref := range plan.Needs(cfg, req, facts) {
-		img, ok := h.memory.Image(ref)
-		if !ok {
-			return facts, false
-		}
-		if facts.Images == nil {
-			facts.Images = map[string]plan.Image{}
-		}
-		facts.Images[ref] = img
-	}
-	return facts, true
-}
-
 // guess is a plan from the facts of the run before, and what was found about it.
 type guess struct {
-	facts    plan.Facts
+	facts plan.Facts
+	// plan is nil if the decision was recalled: then nothing has to run.
 	plan     *plan.Plan
 	diags    diag.List
 	decision *fingerprint.Decision
 }
 
-// guess plans without a daemon; nil if that cannot be done.
+// guess finds out what has to run without a daemon; nil if that cannot be done.
 func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Request) *guess {
-	facts, ok := h.facts(cfg, req)
-	if !ok {
+	g := &guess{facts: plan.Facts{Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}, Nodes: h.memory.Nodes(h.world.Endpoint)}}
+	if len(g.facts.Nodes) == 0 {
 		return nil
 	}
-	g := &guess{facts: facts}
-	if g.plan, g.diags = plan.Make(cfg, req, facts); g.plan == nil {
+	g.facts.Dockerfiles = readDockerfiles(cfg)
+	id := planID(cfg, req, g.facts)
+	if g.decision = h.memory.Recall(ctx, id, h.world); g.decision != nil && len(g.decision.Why) == 0 {
+		return g
+	}
+	for _, ref := range plan.Needs(cfg, req, g.facts) {
+		img, ok := h.memory.Image(ref)
+		if !ok {
+			return nil
+		}
+		if g.facts.Images == nil {
+			g.facts.Images = map[string]plan.Image{}
+		}
+		g.facts.Images[ref] = img
+	}
+	if g.plan, g.diags = plan.Make(cfg, req, g.facts); g.plan == nil {
 		return nil
 	}
 	if g.diags = append(g.diags, checkContexts(cfg, g.plan)...); g.diags.HasErrors() {
 		return nil
 	}
-	g.decision = h.memory.Check(ctx, g.plan, h.world)
+	if len(g.diags) > 0 {
+		id = "" // so that they are printed the next time too
+	}
+	g.decision = h.memory.Check(ctx, g.plan, id, h.world)
 	return g
+}
+
+// planID identifies all that a plan is made from, but for what images are; empty if that cannot be told.
+func planID(cfg *schema.Config, req plan.Request, facts plan.Facts) string {
+	images := facts.Images
+	facts.Images = nil
+	for ref := range images {
+		if !strings.Contains(ref, "@sha256:") { // it may be another one the next time
+			return ""
+		}
+	}
+	id, err := fingerprint.Hash(cfg, req, facts)
+	if err != nil {
+		return ""
+	}
+	return id
 }
 
 // planFresh plans for the node behind b, or takes the guess if the world is as it was.
@@ -108,7 +123,7 @@ func (a *app) planFresh(ctx context.Context, cfg *schema.Config, req plan.Reques
 		return nil, err
 	}
 	j := &job{sources: plan.Sources(cfg, facts), backend: b}
-	if g != nil && reflect.DeepEqual(facts, g.facts) {
+	if g != nil && g.plan != nil && reflect.DeepEqual(facts, g.facts) {
 		j.plan, j.decision = g.plan, g.decision
 		err = a.report(g.diags.Sorted(), j.sources)
 	} else {
@@ -118,7 +133,11 @@ func (a *app) planFresh(ctx context.Context, cfg *schema.Config, req plan.Reques
 		return nil, err
 	}
 	if h.memory.Learn(h.world.Endpoint, facts); j.decision == nil {
-		j.decision = h.memory.Check(ctx, j.plan, h.world)
+		id := ""
+		if len(j.plan.Diagnostics) == 0 {
+			id = planID(cfg, req, facts)
+		}
+		j.decision = h.memory.Check(ctx, j.plan, id, h.world)
 	}
 	return j, nil
 }
