@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -123,11 +124,16 @@ func (s *sequence) step() error {
 		s.ran++
 		s.log = append(s.log, "runs: "+u.Platform+": "+why)
 	}
+	planned := *s.project // a run keeps to what it was planned with, but for files and tags
+	planned.args, planned.labels = maps.Clone(s.args), maps.Clone(s.labels)
 	if s.rand.IntN(6) == 0 {
 		s.log = append(s.log, "while it runs:")
 		s.edit()
 	}
-	rep, err := s.build(p.Without(d.Unchanged))
+	if !planned.pinned {
+		planned.baseDigest = s.baseDigest
+	}
+	rep, err := planned.build(p.Without(d.Unchanged))
 	if err != nil {
 		return err
 	}
@@ -316,7 +322,7 @@ func (s *sequence) moveFolder() string {
 }
 
 func (s *sequence) ignore() string {
-	text := []string{"", "*.log\n", "*.log\n!keep.log\n", "sub\n", "sub\n!sub/deep\n", "**/*.txt\n!a.txt\n", "*\n!main.go\n"}[s.rand.IntN(7)]
+	text := []string{"", "*.log\n", "**/*.log\n!**/keep.log\n", "sub\n", "sub\n!sub/deep\n", "**/*.txt\n!a.txt\n", "*\n!main.go\n"}[s.rand.IntN(7)]
 	return did(os.WriteFile(filepath.Join(s.context, ".dockerignore"), []byte(text), 0o644), "ignore %q", text)
 }
 
