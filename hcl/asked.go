@@ -8,6 +8,15 @@ func (l *loader) asked() func(name string) bool {
 	if l.env.Targets == nil {
 		return func(string) bool { return true }
 	}
+	groups, cells := map[string][]*block{}, map[string][]string{}
+	for _, b := range l.groups {
+		groups[b.name] = append(groups[b.name], b)
+	}
+	for _, b := range l.blocks {
+		if b.cell != nil {
+			cells[b.cell.label] = append(cells[b.cell.label], b.name)
+		}
+	}
 	seen := map[string]bool{}
 	var reach func(name string)
 	reach = func(name string) {
@@ -15,8 +24,8 @@ func (l *loader) asked() func(name string) bool {
 			return
 		}
 		seen[name] = true
-		for _, b := range l.groups {
-			if a := b.attrs["targets"]; a != nil && b.name == name {
+		for _, b := range groups[name] {
+			if a := b.attrs["targets"]; a != nil {
 				if v, ok := l.attributeValue(a, nil); ok {
 					for _, it := range v.list {
 						reach(it.text)
@@ -24,10 +33,8 @@ func (l *loader) asked() func(name string) bool {
 				}
 			}
 		}
-		for _, b := range l.blocks {
-			if b.cell != nil && b.cell.label == name {
-				reach(b.name)
-			}
+		for _, c := range cells[name] {
+			reach(c)
 		}
 		if t := l.byName[name]; t != nil {
 			for _, link := range l.links(t, map[*target]bool{}) {

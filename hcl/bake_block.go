@@ -9,6 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -38,16 +39,17 @@ type bakeCell struct {
 
 // eval evaluates an expression of a cell, or of the root scope if cell is nil. Problems are reported.
 func (l *bakeLoader) eval(e hhcl.Expression, cell *bakeCell) (cty.Value, bool) {
-	if !l.needs(e, cell, nil, false) {
+	refs := e.Variables()
+	if !l.needs(e, refs, cell, nil, false) {
 		return cty.DynamicVal, false
 	}
 	ctx := l.root
 	if cell != nil && cell.ctx != nil {
 		ctx = cell.ctx
 	}
-	if refs := l.objects(e); refs != nil {
+	if objects := l.objects(refs); objects != nil {
 		ctx = ctx.NewChild()
-		ctx.Variables = refs
+		ctx.Variables = objects
 	}
 	v, ds := e.Value(ctx)
 	if l.report(ds, l.rng(e.Range())) {
@@ -58,7 +60,7 @@ func (l *bakeLoader) eval(e hhcl.Expression, cell *bakeCell) (cty.Value, bool) {
 
 // needs makes sure that all that an expression mentions is evaluated. Names in own are its own. What does not exist is
 // left to the evaluation, which may be inside try(), unless strict.
-func (l *bakeLoader) needs(e hhcl.Expression, cell *bakeCell, own map[string]bool, strict bool) bool {
+func (l *bakeLoader) needs(e hhcl.Expression, refs []hhcl.Traversal, cell *bakeCell, own map[string]bool, strict bool) bool {
 	ok := true
 	at := func(r hhcl.Range) diag.Range { return l.rng(r) }
 	for _, name := range l.calls(e) {
@@ -69,7 +71,7 @@ func (l *bakeLoader) needs(e hhcl.Expression, cell *bakeCell, own map[string]boo
 		}
 		ok = ok && good
 	}
-	for _, tr := range e.Variables() {
+	for _, tr := range refs {
 		root := tr.RootName()
 		if own[root] || (cell != nil && cell.ctx != nil && hasKey(cell.ctx.Variables, root)) {
 			continue
@@ -135,13 +137,13 @@ func (l *bakeLoader) wanted(b *bakeBlock, only []string) []string {
 	return slices.DeleteFunc(slices.Clone(only), func(s string) bool { return b.attrs[s] == nil })
 }
 
-// objects is the values of `target` and `group` as far as an expression reads them; nil if it does not.
-func (l *bakeLoader) objects(e hhcl.Expression) map[string]cty.Value {
+// objects is the values of `target` and `group` as far as references read them; nil if they do not.
+func (l *bakeLoader) objects(refs []hhcl.Traversal) map[string]cty.Value {
 	if !l.namesReady {
 		return nil
 	}
 	var fields map[string]map[string]cty.Value
-	for _, tr := range e.Variables() {
+	for _, tr := range refs {
 		root := tr.RootName()
 		if root != "target" && root != "group" || len(tr) < 2 {
 			continue
@@ -195,14 +197,24 @@ func (l *bakeLoader) nameBlocks() {
 	l.namesReady = true
 }
 
-func (l *bakeLoader) nameBlock(b *bakeBlock) {
-	want := &hhcl.BodySchema{Attributes: []hhcl.AttributeSchema{{Name: "matrix"}, {Name: "name"}}}
-	attrs := bakeTargetAttrs
-	if b.typ == "group" {
-		attrs = groupAttrs
-	}
+// targetBody and groupBody are what is looked for in the blocks.
+var (
+	targetBody = blockBody(bakeTargetAttrs)
+	groupBody  = blockBody(groupAttrs)
+)
+
+func blockBody(attrs []schema.Attribute) *hhcl.BodySchema {
+	out := &hhcl.BodySchema{Attributes: []hhcl.AttributeSchema{{Name: "matrix"}, {Name: "name"}}}
 	for _, a := range attrs {
-		want.Attributes = append(want.Attributes, hhcl.AttributeSchema{Name: a.Name})
+		out.Attributes = append(out.Attributes, hhcl.AttributeSchema{Name: a.Name})
+	}
+	return out
+}
+
+func (l *bakeLoader) nameBlock(b *bakeBlock) {
+	want := targetBody
+	if b.typ == "group" {
+		want = groupBody
 	}
 	content, _, ds := b.body.PartialContent(want)
 	if l.report(ds, b.at) {

@@ -349,7 +349,7 @@ func (l *bakeLoader) makeFunc(f *bakeFunc) (function.Function, bool) {
 		}
 		spec.VarParam = &p
 	}
-	if !l.needs(f.result.Expr, nil, own, true) {
+	if !l.needs(f.result.Expr, f.result.Expr.Variables(), nil, own, true) {
 		return function.Function{}, false
 	}
 	call := func(args []cty.Value) (cty.Value, error) {

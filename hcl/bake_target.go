@@ -73,16 +73,23 @@ func mergeBake(spec *schema.Attribute, earlier, later *bakeValue) *bakeValue {
 			return earlier
 		}
 	case spec.Type == schema.TypeResources, spec.Merge == schema.MergeKeys:
-		out.keys, out.bases = map[string]*string{}, map[string]*bakeBase{}
+		out.keys, out.bases = map[string]*string{}, nil
+		var early, late map[string]*bakeBase = nil, later.bases
 		if earlier != nil {
 			maps.Copy(out.keys, earlier.keys)
-			maps.Copy(out.bases, earlier.bases)
+			early = earlier.bases
+		}
+		if early != nil || late != nil {
+			out.bases = map[string]*bakeBase{}
+			maps.Copy(out.bases, early)
 		}
 		for k, s := range later.keys {
 			if s == nil {
 				continue
 			}
-			out.keys[k], out.bases[k] = s, later.bases[k]
+			if out.keys[k] = s; out.bases != nil {
+				out.bases[k] = late[k]
+			}
 		}
 		if len(out.keys) == 0 && spec.Type != schema.TypeResources {
 			return earlier

@@ -94,15 +94,22 @@ func scalarToBake(spec *schema.Attribute, v cty.Value) (*bakeValue, error) {
 }
 
 func listToBake(v cty.Value) (*bakeValue, error) {
-	c, err := convert.Convert(v, cty.List(cty.String))
-	if err != nil {
-		return nil, err
+	if !v.Type().IsTupleType() || v.IsNull() {
+		var err error
+		if v, err = convert.Convert(v, cty.List(cty.String)); err != nil {
+			return nil, err
+		}
 	}
-	if c.IsNull() {
+	if v.IsNull() {
 		return nil, nil
 	}
 	out := &bakeValue{list: []string{}}
-	for _, e := range c.AsValueSlice() {
+	// A tuple is converted element by element: as a whole it takes time that grows with the square of its length.
+	for _, e := range v.AsValueSlice() {
+		e, err := convert.Convert(e, cty.String)
+		if err != nil {
+			return nil, err
+		}
 		if e.IsNull() {
 			return nil, errors.New("a list cannot hold null")
 		}

@@ -134,8 +134,10 @@ func (l *loader) finishGroups(asked func(string) bool) []*schema.Group {
 		out = append(out, &schema.Group{Name: g.name, Members: g.members, Range: g.at})
 	}
 	var groups []string
+	isGroup := map[string]bool{}
 	for _, g := range out {
 		groups = append(groups, g.Name)
+		isGroup[g.Name] = true
 	}
 	for _, g := range out {
 		l.lenient = !asked(g.Name)
@@ -144,7 +146,7 @@ func (l *loader) finishGroups(asked func(string) bool) []*schema.Group {
 			switch {
 			case t != nil && t.template:
 				l.errorTemplate(t, it)
-			case t == nil && !slices.Contains(groups, it.text):
+			case t == nil && !isGroup[it.text]:
 				l.errorf(codeUnknownTarget, it.at, "Unknown target", oneOf(it.text, append(l.targetNames(), groups...)),
 					"There is no target and no group %q.", it.text)
 			}

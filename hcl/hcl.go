@@ -11,7 +11,6 @@ import (
 	"time"
 
 	hhcl "github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty/function"
 
@@ -142,13 +141,14 @@ func (f *File) checked() (*File, diag.List) {
 
 // parse reads the text as what json says it is.
 func (f *File) parse() hhcl.Diagnostics {
-	var parsed *hhcl.File
-	var ds hhcl.Diagnostics
-	if f.json {
-		parsed, ds = json.Parse(f.Bytes, f.Name)
-	} else {
-		parsed, ds = hclsyntax.ParseConfig(f.Bytes, f.Name, hhcl.InitialPos)
+	if !f.json {
+		body, ds := parseNative(f.Bytes, f.Name)
+		if !ds.HasErrors() {
+			f.body = body
+		}
+		return ds
 	}
+	parsed, ds := json.Parse(f.Bytes, f.Name)
 	if !ds.HasErrors() {
 		f.body = parsed.Body
 	}

@@ -22,7 +22,15 @@ func printXbuild(files []*File, env Env) ([]byte, diag.Sources, diag.List) {
 	if ds.HasErrors() {
 		return nil, cfg.Sources, ds
 	}
-	p := printer{cfg: cfg, res: &bakeResult{targets: map[string]*bakeTarget{}, groups: map[string]*bakeGroup{}}}
+	p := printer{groups: map[string]*schema.Group{}, targets: map[string]*schema.Target{}, res: &bakeResult{targets: map[string]*bakeTarget{}, groups: map[string]*bakeGroup{}}}
+	for _, g := range cfg.Groups {
+		p.groups[g.Name] = g
+		p.names = append(p.names, g.Name)
+	}
+	for _, t := range cfg.Targets {
+		p.targets[t.Name] = t
+		p.names = append(p.names, t.Name)
+	}
 	cfg.Sources[argText] = []byte(strings.Join(names, " "))
 	off := 0
 	for _, name := range names {
@@ -39,22 +47,17 @@ func printXbuild(files []*File, env Env) ([]byte, diag.Sources, diag.List) {
 // printer collects what a command line asks for of a build in xbuild's dialect.
 type printer struct {
 	reporter
-	cfg   *schema.Config
-	res   *bakeResult
-	asked []askedName
+	groups  map[string]*schema.Group
+	targets map[string]*schema.Target
+	names   []string // of groups, then of targets
+	res     *bakeResult
+	asked   []askedName
 }
 
 // add adds a target or group that the command line names.
 func (p *printer) add(name string, at diag.Range) {
-	if p.cfg.Group(name) == nil && p.cfg.Target(name) == nil {
-		var all []string
-		for _, g := range p.cfg.Groups {
-			all = append(all, g.Name)
-		}
-		for _, t := range p.cfg.Targets {
-			all = append(all, t.Name)
-		}
-		p.errorf(codeUnknownTarget, at, "Unknown target", oneOf(name, all), "There is no target and no group %q.", name)
+	if p.groups[name] == nil && p.targets[name] == nil {
+		p.errorf(codeUnknownTarget, at, "Unknown target", oneOf(name, p.names), "There is no target and no group %q.", name)
 		return
 	}
 	p.asked = append(p.asked, askedName{name, at})
@@ -63,7 +66,7 @@ func (p *printer) add(name string, at diag.Range) {
 
 // reach adds what a target or group stands for and needs.
 func (p *printer) reach(name string) {
-	if g := p.cfg.Group(name); g != nil {
+	if g := p.groups[name]; g != nil {
 		if p.res.groups[name] == nil {
 			p.res.groups[name] = &bakeGroup{name: name, description: g.Description, targets: g.Members, hasTargets: true}
 			for _, m := range g.Members {
@@ -72,7 +75,7 @@ func (p *printer) reach(name string) {
 		}
 		return
 	}
-	t := p.cfg.Target(name)
+	t := p.targets[name]
 	if t == nil || p.res.targets[name] != nil {
 		return
 	}
