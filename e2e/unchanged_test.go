@@ -57,7 +57,7 @@ func TestUnchanged(t *testing.T) {
 	edits := map[string]func() error{
 		"an output is edited": func() error { return os.WriteFile(filepath.Join(dir, "out", "a.txt"), []byte("x"), 0o644) },
 		"an output is gone":   func() error { return os.RemoveAll(filepath.Join(dir, "out")) },
-		"an input is edited": func() error { return os.WriteFile(filepath.Join(dir, "src", "a.txt"), []byte("other"), 0o644) },
+		"an input is edited":  func() error { return os.WriteFile(filepath.Join(dir, "src", "a.txt"), []byte("other"), 0o644) },
 		// BuildKit itself compares sizes and times only; here it counts that it is asked.
 		"an input is edited, with the same size and time": func() error {
 			f := filepath.Join(dir, "src", "b.txt")
