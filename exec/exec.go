@@ -9,6 +9,7 @@ package exec
 
 import (
 	"context"
+	"encoding/json"
 	"io/fs"
 	"time"
 
@@ -44,6 +45,8 @@ type Result struct {
 	Outputs []OutputResult
 	// Images are the digests of the base images that were used, by full reference ("docker.io/library/alpine:3.22").
 	Images map[string]string
+	// Missing are the failures that the run can do without: they stopped optional platforms only.
+	Missing []*Failure
 }
 
 // BuildResult tells how one build was solved.
@@ -57,11 +60,17 @@ type BuildResult struct {
 type OutputResult struct {
 	Target string `json:"target"`
 	Type   string `json:"type"`
-	// Dest is a folder or an image reference.
+	// Dest is a folder, an archive or an image reference.
 	Dest   string `json:"dest"`
-	Digest string `json:"digest,omitempty"` // of the pushed index or manifest
-	Files  int    `json:"files,omitempty"`
-	Bytes  int64  `json:"bytes,omitempty"`
+	Digest string `json:"digest,omitempty"` // of the index or manifest
+	// Of an image: its names, the digest of its configuration if it is for one platform, its descriptor as BuildKit gives
+	// it, and the digest of each platform's manifest.
+	Names      []string          `json:"names,omitempty"`
+	Config     string            `json:"config,omitempty"`
+	Descriptor json.RawMessage   `json:"descriptor,omitempty"`
+	Platforms  map[string]string `json:"platforms,omitempty"`
+	Files      int               `json:"files,omitempty"`
+	Bytes      int64             `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
 	// Written are the files of a local output, and its folders.
@@ -174,7 +183,9 @@ type Report struct {
 	Outputs  []OutputResult
 	Images   map[string]string // as in [Result]
 	Failures []*Failure
-	Wall     time.Duration
+	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
+	Missing []*Failure
+	Wall    time.Duration
 	// Interrupted is set if the context ended the run.
 	Interrupted bool
 	Err         error // nil on success

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,13 +49,13 @@ func (r *Run) run(ctx context.Context, b Backend, opt Options) {
 	close(r.events)
 	rep := &Report{Wall: time.Since(start), Err: err}
 	if res != nil {
-		rep.Builds, rep.Outputs, rep.Images = res.Builds, res.Outputs, res.Images
+		rep.Builds, rep.Outputs, rep.Images, rep.Missing = res.Builds, res.Outputs, res.Images, res.Missing
 	}
 	rep.Interrupted = ctx.Err() != nil && err != nil
 	if !rep.Interrupted {
 		rep.Failures = failures(err)
 	}
-	for _, f := range rep.Failures {
+	for _, f := range slices.Concat(rep.Failures, rep.Missing) {
 		f.Uses = r.plan.StoppedBy(f.Stage, f.Uses)
 	}
 	rep.Outcomes = t.outcomes(rep)
@@ -128,7 +129,13 @@ func (t *tracker) event(e Event) {
 // outcomes gives every stage of the plan its end, in plan order.
 func (t *tracker) outcomes(rep *Report) []Outcome {
 	cause := map[string]string{}
-	for _, f := range rep.Failures {
+	lost := map[plan.Use]*Failure{}
+	for _, f := range rep.Missing {
+		for _, u := range f.Uses {
+			lost[u] = f
+		}
+	}
+	for _, f := range slices.Concat(rep.Failures, rep.Missing) {
 		for _, id := range t.plan.Dependents(f.Stage) {
 			cause[id] = f.Stage
 		}
@@ -145,6 +152,8 @@ func (t *tracker) outcomes(rep *Report) []Outcome {
 			o.State = Failed
 		case cause[s.ID] != "":
 			o.State, o.Cause = Skipped, cause[s.ID]
+		case st.ran+st.cached == 0 && onlyFor(s, lost):
+			o.State, o.Cause = Skipped, lost[s.For[0]].Stage
 		case rep.Err == nil && st.ran == 0:
 			o.State = CachedOut
 		case rep.Err == nil || st.ran+st.cached > 0 && !st.failed:
@@ -155,4 +164,9 @@ func (t *tracker) outcomes(rep *Report) []Outcome {
 		out = append(out, o)
 	}
 	return out
+}
+
+// onlyFor reports whether every user of a stage is among uses.
+func onlyFor(s plan.Stage, uses map[plan.Use]*Failure) bool {
+	return len(s.For) > 0 && !slices.ContainsFunc(s.For, func(u plan.Use) bool { return uses[u] == nil })
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/exectest"
 	"github.com/xbuild/xbuild/plan"
@@ -120,5 +122,24 @@ func TestSeveralCausesAreAllReported(t *testing.T) {
 	rep := runAll(t.Context(), t, fork(), b)
 	if len(rep.Failures) != 2 {
 		t.Errorf("%d failures, want 2", len(rep.Failures))
+	}
+}
+
+// TestOptionalFailureIsNoError: what failed for optional platforms only is told, and the stages end as they did.
+func TestOptionalFailureIsNoError(t *testing.T) {
+	p := fork()
+	for i, id := range []string{"linux/amd64", "linux/arm64"} {
+		p.Stages[0].For = append(p.Stages[0].For, plan.Use{Target: "app", Platform: id})
+		p.Stages[i+1].For = []plan.Use{{Target: "app", Platform: id}}
+	}
+	f := &exec.Failure{Kind: exec.BuildFailed, Err: errors.New("no"), Uses: []plan.Use{{Target: "app", Platform: "linux/arm64"}}}
+	rep := runAll(t.Context(), t, p, &exectest.Backend{Steps: []exectest.Step{{Stages: []string{"base"}}, {Stages: []string{"build-amd"}, Cached: true}},
+		Result: exec.Result{Missing: []*exec.Failure{f}}})
+	if rep.Err != nil || len(rep.Failures) > 0 || len(rep.Missing) != 1 {
+		t.Fatalf("report: %v, failures %v, missing %v", rep.Err, rep.Failures, rep.Missing)
+	}
+	want := map[string]exec.State{"base": exec.Done, "build-amd": exec.CachedOut, "build-arm": exec.Skipped}
+	if d := cmp.Diff(want, states(rep)); d != "" {
+		t.Errorf("outcomes (-want +got):\n%s", d)
 	}
 }

@@ -362,6 +362,7 @@ func (l *bakeLoader) resolveBlock(b *bakeBlock, only []string) bool {
 			l.pop()
 			delete(c.busy, attr)
 			c.done[attr], c.bad[attr], c.values[attr] = true, !good, v
+			l.current[b.typ+"."+c.name] = c // so that the attributes after it can read it
 			ok = ok && good
 		}
 		// A name that the block does not have counts as read when it is first asked for.

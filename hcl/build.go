@@ -77,22 +77,42 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 				b.errorf(codeBadOutput, it.at, "Bad output", "", "%s.", upperFirst(err.Error()))
 				continue
 			}
-			if o.Type == schema.OutputLocal {
+			if o.Dest != "" {
 				o.Dest = resolvePath(o.Dest, it.base)
 			}
 			b.out.Outputs = append(b.out.Outputs, o)
 		}
+		b.flagged()
 	},
-	"strategy": func(b *builder, spec *schema.Attribute, v *value) {
-		it := b.stringItem(spec, v)
-		b.out.Strategy = schema.Strategy(it.text)
-		if !slices.Contains(schema.Strategies, b.out.Strategy) {
-			b.errorf(codeBadStrategy, it.at, "Unknown strategy", didYouMean(it.text, strategyNames()),
-				"%q is not a strategy. The strategies are: %s.", it.text, strings.Join(strategyNames(), ", "))
+	"strategy": func(b *builder, spec *schema.Attribute, v *value) { b.strategy(b.stringItem(spec, v)) },
+	"optional": func(b *builder, _ *schema.Attribute, v *value) { b.out.Optional = orEmpty(v).one.text == "true" },
+	"no-cache": func(b *builder, _ *schema.Attribute, v *value) { b.out.NoCache = orEmpty(v).one.text == "true" },
+	"annotations": func(b *builder, _ *schema.Attribute, v *value) {
+		for _, it := range orEmpty(v).list {
+			if err := checkAnnotation(it.text); err != nil {
+				b.errorf(codeBadAnnotation, it.at, "Bad annotation", "", "%q: %v.", it.text, err)
+				continue
+			}
+			b.out.Annotations = append(b.out.Annotations, it.text)
 		}
 	},
-	"no-cache":     func(b *builder, _ *schema.Attribute, v *value) { b.out.NoCache = orEmpty(v).one.text == "true" },
-	"recipe_cache": func(b *builder, _ *schema.Attribute, v *value) { b.out.NoRecipeCache = orEmpty(v).one.text == "false" },
+	"attest":          func(b *builder, spec *schema.Attribute, v *value) { b.attest(spec, v) },
+	"cache-from":      func(b *builder, spec *schema.Attribute, v *value) { b.out.CacheFrom = b.caches(spec, v) },
+	"cache-to":        func(b *builder, spec *schema.Attribute, v *value) { b.out.CacheTo = b.caches(spec, v) },
+	"secret":          func(b *builder, spec *schema.Attribute, v *value) { b.secrets(spec, v) },
+	"ssh":             func(b *builder, spec *schema.Attribute, v *value) { b.ssh(spec, v) },
+	"pull":            func(b *builder, _ *schema.Attribute, v *value) { b.out.Pull = orEmpty(v).one.text == "true" },
+	"network":         func(b *builder, _ *schema.Attribute, v *value) { b.network(v) },
+	"no-cache-filter": func(b *builder, _ *schema.Attribute, v *value) { b.out.NoCacheFilter = texts(v) },
+	"shm-size":        func(b *builder, _ *schema.Attribute, v *value) { b.shmSize(v) },
+	"ulimits":         func(b *builder, _ *schema.Attribute, v *value) { b.ulimits(v) },
+	"resources":       func(b *builder, _ *schema.Attribute, v *value) { b.resources(v) },
+	"entitlements":    func(b *builder, _ *schema.Attribute, v *value) { b.entitlements(v) },
+	"extra-hosts":     func(b *builder, _ *schema.Attribute, v *value) { b.out.ExtraHosts = stringMap(v) },
+	"verify":          func(b *builder, _ *schema.Attribute, v *value) { b.out.Verify = orEmpty(v).one.text == "true" },
+	"timeout":         func(b *builder, _ *schema.Attribute, v *value) { b.timeout(v) },
+	"retries":         func(b *builder, _ *schema.Attribute, v *value) { b.out.Retries, _ = b.number("retries", v, 0) },
+	"recipe_cache":    func(b *builder, _ *schema.Attribute, v *value) { b.out.NoRecipeCache = orEmpty(v).one.text == "false" },
 }
 
 // build makes the Build of a target from its values. What varies stays empty.

@@ -15,8 +15,8 @@ import (
 // manyBlocks is a file that is long enough for several chunks; extra stands in the middle of it.
 func manyBlocks(extra string) []byte {
 	var w strings.Builder
-	for i := range 2000 {
-		if i == 1000 {
+	for i := range 1000 {
+		if i == 500 {
 			w.WriteString(extra)
 		}
 		fmt.Fprintf(&w, "target \"t%d\" {\n  args = { A = \"${upper(\"é\")}\", B = %d }\n}\n", i, i)

@@ -53,6 +53,7 @@ const (
 	codeBadSize       = "bad-size"
 	codeBadSecret     = "bad-secret"
 	codeBadAnnotation = "bad-annotation"
+	codeBadEntry      = "bad-entry"
 	codeNotSupported  = "not-supported"
 	codeMixedDialects = "mixed-dialects"
 	codeCompose       = "bad-compose"
@@ -98,7 +99,7 @@ var Codes = []Code{
 	{codeBadVariable, "A variable is overridden with a value that it cannot take, or is not declared."},
 	{codeBadSet, "A --set argument cannot be read or does not fit the attribute."},
 	{codeBadPlatform, "A string is not a platform."},
-	{codeBadStrategy, "A string is not a strategy."},
+	{codeBadStrategy, "A string is not a strategy, or a strategy block says something that has no effect."},
 	{codeBadOutput, "An output cannot be read."},
 	{codeBadTag, "A tag is not an image name."},
 	{codeBadContext, "A context is neither a folder nor a place that BuildKit reads."},
@@ -109,6 +110,7 @@ var Codes = []Code{
 	{codeLinkCycle, "Targets need each other through their contexts."},
 	{codeBadSize, "A size or a limit cannot be read."},
 	{codeBadSecret, "A secret or an SSH agent is not there, or cannot be named so."},
+	{codeBadEntry, "An element of a list of caches, secrets, ... cannot be read, or a word of a fixed list is not one of it."},
 	{codeBadAnnotation, "An annotation is not [TYPE[PLATFORM]:]KEY=VALUE."},
 	{codeMixedDialects, "Files of xbuild's and of Bake's dialect are named together."},
 	{codeCompose, "A compose file cannot be read, or uses a variable that is not set."},

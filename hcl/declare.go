@@ -45,6 +45,8 @@ func (l *loader) declare() {
 				l.once("function", b.name, map[string]diag.Range{b.name: old.label}, b.label)
 			}
 			l.funcs[b.name] = b
+		case "strategy":
+			l.declareStrategy(b)
 		}
 	}
 	for _, g := range l.globals {

@@ -41,6 +41,14 @@ func (l *loader) finish(t *target) *schema.Target {
 	}
 	addRanges(out.Ranges, common)
 	out.Description = orEmpty(common["description"]).one.text
+	out.Concurrency, _ = l.number("concurrency", common["concurrency"], 1)
+	for _, it := range orEmpty(common["depends_on"]).list {
+		if l.byName[it.text] == nil {
+			l.errorf(codeUnknownTarget, it.at, "Unknown target", oneOf(it.text, l.targetNames()), "There is no target %q to wait for.", it.text)
+			continue
+		}
+		out.DependsOn = append(out.DependsOn, it.text)
+	}
 	out.Base = l.build(t, common, varying)
 	switch {
 	case t.reader == nil, t.template:

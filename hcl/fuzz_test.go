@@ -73,3 +73,36 @@ func rangesInside(d diag.Diagnostic, sources diag.Sources) error {
 	}
 	return nil
 }
+
+// FuzzBake feeds any text to the loader of Bake's dialect, as each of its formats.
+func FuzzBake(f *testing.F) {
+	for _, c := range testCases(f) {
+		set, _ := c.file("set")
+		for _, in := range c.archive.Files {
+			for i, suffix := range []string{".hcl", ".json", ".yml"} {
+				if strings.HasSuffix(in.Name, suffix) {
+					f.Add(in.Data, set, byte(i))
+				}
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, src []byte, set string, kind byte) {
+		name := "docker-bake" + []string{".hcl", ".json", ".yml", ".txt"}[kind%4]
+		sources := diag.Sources{name: src}
+		file, diags := hcl.Parse(name, "/src/"+name, src)
+		if file != nil {
+			env := hcl.Env{Dir: "/cwd", Sets: strings.Split(set, "\n"), Vars: map[string]string{"V": set}, LocalPlatform: "linux/amd64"}
+			cfg, more := hcl.Load([]*hcl.File{file}, env)
+			diags, sources = append(diags, more...), cfg.Sources
+			if text, _, ds := hcl.Print([]*hcl.File{file}, env); (text == nil) != ds.HasErrors() {
+				t.Errorf("printed: %v, but errors: %v", text != nil, ds)
+			}
+		}
+		for _, d := range diags {
+			if err := rangesInside(d, sources); err != nil {
+				t.Error(err)
+			}
+		}
+		diag.Text(diags, sources)
+	})
+}

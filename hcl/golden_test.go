@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -267,6 +268,8 @@ type (
 		Groups    map[string]groupView   `json:"groups,omitempty"`
 		Targets   map[string]*targetView `json:"targets,omitempty"`
 		Order     []string               `json:"order,omitempty"`
+
+		Strategies map[string]map[string]any `json:"strategies,omitempty"`
 	}
 	groupView struct {
 		Description string   `json:"description,omitempty"`
@@ -274,6 +277,8 @@ type (
 		At          string   `json:"at"`
 	}
 	targetView struct {
+		DependsOn   []string             `json:"depends-on,omitempty"`
+		Concurrency int                  `json:"concurrency,omitempty"`
 		Description string               `json:"description,omitempty"`
 		At          string               `json:"at"`
 		Platforms   []string             `json:"platforms,omitempty"`
@@ -293,6 +298,7 @@ type (
 		Tags             []string          `json:"tags,omitempty"`
 		Outputs          []schema.Output   `json:"outputs,omitempty"`
 		Strategy         schema.Strategy   `json:"strategy,omitempty"`
+		Optional         bool              `json:"optional,omitempty"`
 		NoCache          bool              `json:"no-cache,omitempty"`
 		NoCacheFilter    []string          `json:"no-cache-filter,omitempty"`
 		Pull             bool              `json:"pull,omitempty"`
@@ -310,12 +316,18 @@ type (
 		Entitlements     []string          `json:"entitlements,omitempty"`
 		Call             string            `json:"call,omitempty"`
 		Policies         []schema.Policy   `json:"policies,omitempty"`
+		Verify           bool              `json:"verify,omitempty"`
+		Timeout          time.Duration     `json:"timeout,omitempty"`
+		Retries          int               `json:"retries,omitempty"`
 		NoRecipeCache    bool              `json:"no-recipe-cache,omitempty"`
 	}
 )
 
 func dump(t *testing.T, cfg *schema.Config) string {
-	v := configView{Dir: cfg.Dir, Files: cfg.Files, Groups: map[string]groupView{}, Targets: map[string]*targetView{}}
+	v := configView{Dir: cfg.Dir, Files: cfg.Files, Groups: map[string]groupView{}, Targets: map[string]*targetView{}, Strategies: map[string]map[string]any{}}
+	for _, x := range cfg.Strategies {
+		v.Strategies[x.Name] = strategyView(x)
+	}
 	for _, x := range cfg.Variables {
 		v.Variables = append(v.Variables, strings.TrimSpace(x.Name+"="+x.Value+" ("+x.Source+") "+x.Description))
 	}
@@ -325,7 +337,7 @@ func dump(t *testing.T, cfg *schema.Config) string {
 	for _, x := range cfg.Targets {
 		v.Order = append(v.Order, x.Name)
 		base := buildView(x.Base)
-		tv := &targetView{Description: x.Description, At: x.Range.String(), Base: &base, Ranges: map[string]string{}}
+		tv := &targetView{Description: x.Description, DependsOn: x.DependsOn, Concurrency: x.Concurrency, At: x.Range.String(), Base: &base, Ranges: map[string]string{}}
 		for _, p := range x.Platforms {
 			tv.Platforms = append(tv.Platforms, p.String())
 		}
@@ -348,4 +360,13 @@ func dump(t *testing.T, cfg *schema.Config) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func strategyView(s *schema.StrategyBlock) map[string]any {
+	out := map[string]any{"at": s.Range.String(), "description": s.Description, "mode": s.Mode, "fallback": s.Fallback,
+		"native": s.Native, "fork": s.Fork, "base": s.Base}
+	for p, values := range s.PerPlatform {
+		out[p.String()] = values
+	}
+	return out
 }

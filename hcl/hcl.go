@@ -288,6 +288,8 @@ type loader struct {
 	calling []*block                               // functions of the build file that are being computed
 
 	overrides map[*target][]override // from --set, in order
+
+	strategies strategies
 }
 
 func newLoader(files []*File, env Env) *loader {
@@ -332,5 +334,6 @@ func (l *loader) config() *schema.Config {
 		}
 	}
 	cfg.Groups = l.finishGroups(asked)
+	cfg.Strategies = l.finishStrategies()
 	return cfg
 }

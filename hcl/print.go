@@ -190,5 +190,70 @@ func printedValues(b *schema.Build) map[string]*bakeValue {
 		v.entries = append(v.entries, e)
 	}
 	out["output"] = v
+	printedOptions(b, out)
 	return out
+}
+
+// printedOptions adds what a target says about how it is run.
+func printedOptions(b *schema.Build, out map[string]*bakeValue) {
+	list := func(name string, l []string) {
+		if len(l) > 0 {
+			out[name] = &bakeValue{list: l}
+		}
+	}
+	list("annotations", b.Annotations)
+	list("no-cache-filter", b.NoCacheFilter)
+	list("ulimits", b.Ulimits)
+	list("entitlements", b.Entitlements)
+	entries := func(name string, n int, at func(int) bakeEntry) {
+		if n == 0 {
+			return
+		}
+		v := &bakeValue{}
+		for i := range n {
+			v.entries = append(v.entries, at(i))
+		}
+		out[name] = v
+	}
+	typed := func(typ string, attrs map[string]string) bakeEntry {
+		e := bakeEntry{fields: map[string]string{"type": typ}}
+		maps.Copy(e.fields, attrs)
+		return e
+	}
+	entries("cache-from", len(b.CacheFrom), func(i int) bakeEntry { return typed(b.CacheFrom[i].Type, b.CacheFrom[i].Attrs) })
+	entries("cache-to", len(b.CacheTo), func(i int) bakeEntry { return typed(b.CacheTo[i].Type, b.CacheTo[i].Attrs) })
+	entries("attest", len(b.Attest), func(i int) bakeEntry {
+		e := typed(b.Attest[i].Type, b.Attest[i].Attrs)
+		if b.Attest[i].Disabled {
+			e.fields["disabled"] = "true"
+		}
+		return e
+	})
+	entries("secret", len(b.Secrets), func(i int) bakeEntry {
+		e := bakeEntry{fields: map[string]string{"id": b.Secrets[i].ID, "src": b.Secrets[i].Src, "env": b.Secrets[i].Env}}
+		maps.DeleteFunc(e.fields, func(_, v string) bool { return v == "" })
+		return e
+	})
+	entries("ssh", len(b.SSH), func(i int) bakeEntry {
+		return bakeEntry{fields: map[string]string{"id": b.SSH[i].ID}, paths: b.SSH[i].Paths}
+	})
+	for name, m := range map[string]map[string]string{"resources": b.Resources, "extra-hosts": b.ExtraHosts} {
+		if len(m) == 0 {
+			continue
+		}
+		v := &bakeValue{keys: map[string]*string{}}
+		for k, s := range m {
+			v.keys[k] = &s
+		}
+		out[name] = v
+	}
+	if b.Network != "" {
+		out["network"] = &bakeValue{text: b.Network}
+	}
+	if b.ShmSize > 0 {
+		out["shm-size"] = &bakeValue{text: strconv.FormatInt(b.ShmSize, 10)}
+	}
+	if b.Pull {
+		out["pull"] = &bakeValue{flag: true}
+	}
 }

@@ -173,7 +173,7 @@ func (l *loader) root(name string, refs []hhcl.Traversal, in place) (cty.Value, 
 			return platformObject(*in.platform), true
 		}
 		l.errorf(codePlatformNotHere, first, "The platform cannot be read here",
-			"It can be read in these attributes of a target: "+strings.Join(platformAttributes(), ", ")+".",
+			"It can be read in these attributes of a target: "+strings.Join(platformAttributes(), ", ")+"; and in env and run_before of a strategy.",
 			"%s is not evaluated per platform.", upperFirst(in.what))
 		return cty.DynamicVal, false
 	case "platforms":
@@ -182,6 +182,8 @@ func (l *loader) root(name string, refs []hhcl.Traversal, in place) (cty.Value, 
 		return l.targetsObject(own, in)
 	case "git":
 		return l.gitObject(own, in)
+	case "strategy":
+		return l.strategyObject(own, in)
 	}
 	for _, tr := range own {
 		l.errorf(codeUnknownVariable, in.file.rng(tr.SourceRange()), "Unknown name", oneOf(name, l.rootNames()),
@@ -213,18 +215,16 @@ func (l *loader) notShadowed(n *node, v cty.Value, refs []hhcl.Traversal, in pla
 }
 
 // builtins are the names that every expression can read.
-var builtins = []string{"git", "platform", "platforms", "target"}
+var builtins = []string{"git", "platform", "platforms", "strategy", "target"}
 
 func (l *loader) rootNames() []string { return append(sortedKeys(l.names), builtins...) }
 
-// platformAttributes names the attributes that may read the platform object.
+// platformAttributes names the attributes of a target that may read the platform object.
 func platformAttributes() []string {
 	var out []string
-	for _, t := range language {
-		for _, a := range t.Attributes {
-			if a.Platform {
-				out = append(out, a.Name)
-			}
+	for _, a := range language.Block("target").Attributes {
+		if a.Platform {
+			out = append(out, a.Name)
 		}
 	}
 	return out

@@ -20,6 +20,9 @@ type override struct {
 	unset bool   // no value: an empty list, a string that is not set, a named context that is removed
 	items []item
 	whole diag.Range
+	// flag is keyPush or keyLoad for the keys of these names, which change the outputs; on is their value.
+	flag string
+	on   bool
 }
 
 // setArgument is one --set argument being read.
@@ -59,6 +62,10 @@ func (a *setArgument) read() {
 	}
 	o := override{add: add, whole: all}
 	targets, ok := a.targetsOf(parts[0])
+	if parts[1] == keyPush || parts[1] == keyLoad {
+		a.outputFlag(o, parts[1:], val, targets)
+		return
+	}
 	keyAt := a.at(len(parts[0])+1, len(keys))
 	o.spec = a.keyOf(parts[1], a.at(len(parts[0])+1, len(parts[0])+1+len(parts[1])))
 	if o.spec == nil {
@@ -81,6 +88,57 @@ func (a *setArgument) read() {
 	for _, t := range targets {
 		a.overrides[t] = append(a.overrides[t], o)
 	}
+}
+
+// outputFlag reads TARGET.push=BOOL and TARGET.load=BOOL.
+func (a *setArgument) outputFlag(o override, key []string, val string, targets []*target) {
+	on, err := strconv.ParseBool(val)
+	if err != nil || len(key) > 1 || o.add {
+		a.errorf(codeBadSet, o.whole, "Bad --set", "", "%s must be true or false, not %q.", key[0], val)
+		return
+	}
+	o.spec, o.flag, o.on = targetAttr("output"), key[0], on
+	for _, t := range targets {
+		if t != nil {
+			a.overrides[t] = append(a.overrides[t], o)
+		}
+	}
+}
+
+// flagged applies push and load to the outputs of the build, as Bake does, except that nothing is pushed that has no name.
+func (b *builder) flagged() {
+	for _, o := range b.overrides[b.target] {
+		switch {
+		case o.flag == keyPush:
+			b.push(o.on)
+		case o.flag == keyLoad && o.on:
+			b.load()
+		}
+	}
+}
+
+func (b *builder) push(on bool) {
+	others := false
+	for i := range b.out.Outputs {
+		out := &b.out.Outputs[i]
+		others = others || out.Type != schema.OutputDocker
+		if out.Type == schema.OutputImage {
+			out.Push = on
+		}
+	}
+	if on && !others && len(b.out.Tags) > 0 {
+		b.out.Outputs = append(b.out.Outputs, schema.Output{Type: schema.OutputImage, Push: true})
+	}
+}
+
+// load adds an output to the Docker Engine, unless there is one or an output is none of an image.
+func (b *builder) load() {
+	for _, out := range b.out.Outputs {
+		if !out.Image() || out.Type == schema.OutputDocker && out.Dest == "" {
+			return
+		}
+	}
+	b.out.Outputs = append(b.out.Outputs, schema.Output{Type: schema.OutputDocker})
 }
 
 // targetsOf is the targets that a name or a pattern means.
@@ -143,13 +201,13 @@ func (a *setArgument) keyOf(key string, at diag.Range) *schema.Attribute {
 // value reads the text after the equals sign.
 func (a *setArgument) value(o *override, val string, at diag.Range) bool {
 	it := item{text: val, at: at, base: a.env.Dir}
-	isList := o.spec.Type == schema.TypeStringList || o.spec.Type == schema.TypeOutputList
+	isList := listType(o.spec.Type)
 	if o.add && !isList {
 		a.errorf(codeBadSet, o.whole, "Bad --set", "Use = in place of +=.", "%s is not a list, so nothing can be added to it.", o.spec.SetKey)
 		return false
 	}
 	// A path is never empty, so an empty one takes the entry away.
-	isEntry := o.spec.Type == schema.TypeStringMap && o.spec.PathBase == schema.PathNone
+	isEntry := !isList && o.spec.SubKey && o.spec.PathBase == schema.PathNone
 	o.unset = val == "" && !isEntry
 	switch {
 	case o.spec.Type == schema.TypeBool:
@@ -175,12 +233,21 @@ func (a *setArgument) value(o *override, val string, at diag.Range) bool {
 	return true
 }
 
+// listType reports whether values of a type are lists.
+func listType(t schema.ValueType) bool {
+	switch t {
+	case schema.TypeString, schema.TypeBool, schema.TypeStringMap, schema.TypeResources, schema.TypeAny:
+		return false
+	}
+	return true
+}
+
 // final is an attribute of a target for one platform, with --set applied; nil if nothing sets it.
 func (l *loader) final(t *target, spec *schema.Attribute, p *schema.Platform) (*value, bool) {
 	v, ok := l.merged(t, spec, p)
 	replaced := false
 	for _, o := range l.overrides[t] {
-		if o.spec != spec {
+		if o.spec != spec || o.flag != "" {
 			continue
 		}
 		v = o.apply(v, replaced)
@@ -193,19 +260,20 @@ func (l *loader) final(t *target, spec *schema.Attribute, p *schema.Platform) (*
 func (o override) apply(v *value, replaced bool) *value {
 	out := &value{spec: o.spec, at: o.whole}
 	switch o.spec.Type {
-	case schema.TypeStringList, schema.TypeOutputList:
-		if o.add || (replaced && !o.unset) {
+	default:
+		// What has an id replaces only what has the same one.
+		if o.add || !o.unset && (replaced || o.spec.Merge == schema.MergeEntries) {
 			out.list = append(out.list, orEmpty(v).list...)
 		}
 		out.list = append(out.list, o.items...)
-	case schema.TypeStringMap:
+	case schema.TypeStringMap, schema.TypeResources:
 		entry := item{null: o.unset}
 		if !o.unset {
 			entry = o.items[0]
 		}
 		out.keys = map[string]item{o.sub: entry}
 		return merge(v, out)
-	default:
+	case schema.TypeString, schema.TypeBool:
 		out.null = o.unset
 		if !o.unset {
 			out.one = o.items[0]

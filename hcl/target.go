@@ -142,7 +142,7 @@ func (l *loader) contributions(t *target, spec *schema.Attribute) []*attribute {
 	if spec.Merge == schema.MergeNone {
 		blocks = t.blocks
 	}
-	if spec.Merge != schema.MergeKeys && spec.Merge != schema.MergeAppend {
+	if spec.Merge != schema.MergeKeys && spec.Merge != schema.MergeAppend && spec.Merge != schema.MergeEntries {
 		if a := last(blocks, spec.Name); a != nil {
 			return []*attribute{a}
 		}
@@ -235,7 +235,7 @@ func ctyValue(spec *schema.Attribute, v *value, dir string) cty.Value {
 			out = append(out, seenFrom(spec, it, dir))
 		}
 		return stringList(out)
-	case schema.TypeStringMap:
+	case schema.TypeStringMap, schema.TypeResources:
 		out := map[string]cty.Value{}
 		for k, it := range orEmpty(v).keys {
 			out[k] = cty.StringVal(seenFrom(spec, it, dir))
@@ -248,6 +248,12 @@ func ctyValue(spec *schema.Attribute, v *value, dir string) cty.Value {
 		out := []cty.Value{}
 		for _, it := range orEmpty(v).list {
 			out = append(out, outputValue(it, dir))
+		}
+		return cty.TupleVal(out)
+	case schema.TypeCacheList, schema.TypeSecretList, schema.TypeSSHList, schema.TypeAttestList, schema.TypePolicyList:
+		out := []cty.Value{}
+		for _, it := range orEmpty(v).list {
+			out = append(out, entryValues(spec.Type, it, dir)...)
 		}
 		return cty.TupleVal(out)
 	}
@@ -296,6 +302,36 @@ func outputValue(it item, dir string) cty.Value {
 		out[k] = cty.StringVal(v)
 	}
 	return cty.ObjectVal(out)
+}
+
+// entryValues is one element of a list of caches, secrets, ... as objects of strings.
+func entryValues(typ schema.ValueType, it item, dir string) []cty.Value {
+	entries, err := entriesOf(typ, it)
+	if err != nil { // reported where the target is built
+		return []cty.Value{cty.DynamicVal}
+	}
+	var out []cty.Value
+	for _, e := range entries {
+		o := map[string]cty.Value{}
+		for k, v := range e.fields {
+			if (k == "src" || k == "dest") && it.base != dir {
+				v = resolvePath(v, it.base)
+			}
+			o[k] = cty.StringVal(v)
+		}
+		if len(e.paths) > 0 {
+			var paths []cty.Value
+			for _, p := range e.paths {
+				if it.base != dir {
+					p = resolvePath(p, it.base)
+				}
+				paths = append(paths, cty.StringVal(p))
+			}
+			o["paths"] = cty.TupleVal(paths)
+		}
+		out = append(out, cty.ObjectVal(o))
+	}
+	return out
 }
 
 // defaultText is the default of a string attribute.

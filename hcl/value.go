@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	hhcl "github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -27,7 +28,7 @@ type value struct {
 // item is one string in a value, or the object form of one list element.
 type item struct {
 	text   string
-	object map[string]string // of an output written as an object; else nil
+	object map[string]string // of an output, a cache, ... written as an object; else nil
 	null   bool              // in a map: the key is removed
 	// sensitive says that the text is never shown.
 	sensitive bool
@@ -73,10 +74,10 @@ func (l *loader) newValue(a *attribute, p *schema.Platform) (*value, bool) {
 	switch a.spec.Type {
 	case schema.TypeString, schema.TypeBool:
 		v.one = c.scalar(raw, whole, a.spec.Type)
-	case schema.TypeStringList, schema.TypeOutputList:
-		v.list = c.elements(raw, whole)
-	case schema.TypeStringMap:
+	case schema.TypeStringMap, schema.TypeResources:
 		v.keys = c.entries(raw, whole)
+	default:
+		v.list = c.elements(raw, whole)
 	}
 	return v, c.ok
 }
@@ -150,15 +151,22 @@ func (c *converter) element(v cty.Value, it *item) bool {
 	case v.IsNull():
 		c.wrongType(it.at, "", "%q cannot hold null.", c.a.name)
 		return false
-	case c.a.spec.Type == schema.TypeOutputList && (t.IsObjectType() || t.IsMapType()):
+	case c.a.spec.Type != schema.TypeStringList && (t.IsObjectType() || t.IsMapType()):
 		it.object = map[string]string{}
 		for k, f := range v.AsValueMap() {
 			if f.IsNull() {
 				continue
 			}
 			s, ok := primitive(f)
+			if c.a.spec.Type == schema.TypeSSHList && k == "paths" {
+				s, ok = joined(f)
+			}
 			if !ok {
-				c.wrongType(it.at, "", "%q: the field %q must be a string, but it is %s.", c.a.name, k, typeName(f.Type()))
+				want := "a string"
+				if k == "paths" {
+					want = "a list of strings"
+				}
+				c.wrongType(it.at, "", "%q: the field %q must be %s, but it is %s.", c.a.name, k, want, typeName(f.Type()))
 				return false
 			}
 			it.object[k] = s
@@ -168,7 +176,7 @@ func (c *converter) element(v cty.Value, it *item) bool {
 	s, ok := primitive(v)
 	if !ok {
 		want := "strings"
-		if c.a.spec.Type == schema.TypeOutputList {
+		if c.a.spec.Type != schema.TypeStringList {
 			want = "strings and objects"
 		}
 		c.wrongType(it.at, "", "%q must be a list of %s, but this element is %s.", c.a.name, want, typeName(t))
@@ -238,6 +246,23 @@ func primitive(v cty.Value) (string, bool) {
 	return s.AsString(), true
 }
 
+// joined is a list of strings as one text.
+func joined(v cty.Value) (string, bool) {
+	t := v.Type()
+	if !t.IsListType() && !t.IsTupleType() && !t.IsSetType() {
+		return "", false
+	}
+	var parts []string
+	for _, e := range v.AsValueSlice() {
+		s, ok := primitive(e)
+		if !ok {
+			return "", false
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, ","), true
+}
+
 // typeName is a type in a sentence, with its article.
 func typeName(t cty.Type) string {
 	switch {
@@ -261,7 +286,7 @@ func merge(earlier, later *value) *value {
 	out := *later
 	switch {
 	case later.null:
-	case later.spec.Merge == schema.MergeAppend && earlier != nil:
+	case (later.spec.Merge == schema.MergeAppend || later.spec.Merge == schema.MergeEntries) && earlier != nil && len(later.list) > 0:
 		out.list = slices.Concat(earlier.list, later.list)
 	case later.spec.Merge == schema.MergeKeys:
 		out.keys = map[string]item{}

@@ -15,8 +15,8 @@ import (
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
-// A golden case is a txtar file. Inputs: `targets`, one target a line ("NAME key=value ..."); `node`, what the node lists;
-// `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
+// A golden case is a txtar file. Inputs: `targets`, one target a line ("NAME key=value ..."); `strategies`, one a line; `node`, what each
+// node lists; `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
 type goldenCase struct {
 	cfg   *schema.Config
 	facts plan.Facts
@@ -34,11 +34,17 @@ func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 				c.cfg.Targets = append(c.cfg.Targets, parseTarget(t, l, i+1))
 			}
 		case "node":
-			n := plan.NodeFact{Name: "hub"}
-			for _, s := range strings.Fields(string(f.Data)) {
-				n.Platforms = append(n.Platforms, schema.MustPlatform(s))
+			for i, l := range lines {
+				n := plan.NodeFact{Name: []string{"hub", "second", "third"}[i]}
+				for _, s := range strings.Fields(l) {
+					n.Platforms = append(n.Platforms, schema.MustPlatform(s))
+				}
+				c.facts.Nodes = append(c.facts.Nodes, n)
 			}
-			c.facts.Nodes = []plan.NodeFact{n}
+		case "strategies":
+			for i, l := range lines {
+				c.cfg.Strategies = append(c.cfg.Strategies, parseStrategy(t, l, i+1))
+			}
 		case "images":
 			for _, l := range lines {
 				w := strings.Fields(l)
@@ -70,6 +76,7 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 	t.Helper()
 	w := strings.Fields(line)
 	tg := &schema.Target{Name: w[0], Range: *diag.LineRange("xbuild.hcl", n)}
+	optional := ""
 	b := schema.Build{Context: "/p", Dockerfile: "/p/Dockerfile", Strategy: schema.Auto, Args: map[string]string{}, Contexts: map[string]string{}}
 	for _, kv := range w[1:] {
 		k, v, _ := strings.Cut(kv, "=")
@@ -78,8 +85,13 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 			for _, s := range strings.Split(v, ",") {
 				tg.Platforms = append(tg.Platforms, schema.MustPlatform(s))
 			}
+		case "cache": // TYPE:PLACE
+			typ, place, _ := strings.Cut(v, ":")
+			b.CacheTo = append(b.CacheTo, schema.Cache{Type: typ, Attrs: map[string]string{"ref": place, "dest": place, "scope": place, "name": place}})
 		case "strategy":
 			b.Strategy = schema.Strategy(v)
+		case "optional": // platforms
+			optional = v
 		case "stage":
 			b.Stage = v
 		case "dockerfile":
@@ -101,7 +113,64 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 		}
 	}
 	tg.Base = b
+	for _, s := range strings.Split(optional, ",") {
+		if s == "" {
+			continue
+		}
+		if tg.PerPlatform == nil {
+			tg.PerPlatform = map[schema.Platform]*schema.Build{}
+			for _, p := range tg.Platforms {
+				v := b
+				tg.PerPlatform[p] = &v
+			}
+		}
+		tg.PerPlatform[schema.MustPlatform(s)].Optional = true
+	}
 	return tg
+}
+
+// parseStrategy reads "NAME mode=cross native=a,b fork=c fallback=emulate env.CC=TRIPLE-gcc run=apk_add_x". TRIPLE and ARCH
+// stand for the platform's, _ for a blank.
+func parseStrategy(t *testing.T, line string, n int) *schema.StrategyBlock {
+	t.Helper()
+	w := strings.Fields(line)
+	at := *diag.LineRange("xbuild.hcl", 100+n)
+	s := &schema.StrategyBlock{Name: w[0], Mode: schema.Auto, Range: at, PerPlatform: map[schema.Platform]*schema.StrategyValues{}}
+	give := func(set func(v *schema.StrategyValues, expand func(string) string)) {
+		for _, p := range []string{"linux/amd64", "linux/arm64", "linux/arm/v7", "darwin/arm64", "windows/amd64"} {
+			q := schema.MustPlatform(p)
+			if s.PerPlatform[q] == nil {
+				s.PerPlatform[q] = &schema.StrategyValues{Env: map[string]string{}}
+			}
+			set(s.PerPlatform[q], strings.NewReplacer("TRIPLE", q.Triple(), "ARCH", q.Arch, "_", " ").Replace)
+		}
+	}
+	for _, kv := range w[1:] {
+		k, v, _ := strings.Cut(kv, "=")
+		switch k {
+		case "mode":
+			s.Mode = schema.Strategy(v)
+		case "native":
+			s.Native = strings.Split(v, ",")
+		case "fork":
+			s.Fork = strings.Split(v, ",")
+		case "fallback":
+			for _, m := range strings.Split(v, ",") {
+				s.Fallback = append(s.Fallback, schema.Strategy(m))
+			}
+		case "run":
+			give(func(x *schema.StrategyValues, expand func(string) string) {
+				x.RunBefore = append(x.RunBefore, expand(v))
+			})
+		default:
+			name, ok := strings.CutPrefix(k, "env.")
+			if !ok {
+				t.Fatalf("unknown key %q in %q", k, line)
+			}
+			give(func(x *schema.StrategyValues, expand func(string) string) { x.Env[name] = expand(v) })
+		}
+	}
+	return s
 }
 
 func TestGolden(t *testing.T) {

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -12,12 +15,17 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 	p := newPlanner(cfg, req, facts)
 	for _, pass := range []func(*planner){
 		(*planner).selectTargets,   // which targets, on which platforms, and what they link to
+		(*planner).namePrivate,     // one name for each source of a secret
 		(*planner).readDockerfiles, // parse each file once; foreign frontends become opaque
 		(*planner).chooseStrategy,  // cross what is sound, before anything is named
 		(*planner).resolveStages,   // one instance for equal work
 		(*planner).judgeKinds,      // how each instance runs, and why
 		(*planner).place,           // on which node; refuses what cannot run
+		(*planner).dropOptional,    // unless only optional platforms need it
+		(*planner).recordFacts,     // what the plan stands on
+		(*planner).scopeCaches,     // a part of a cache for each of its writers
 		(*planner).checkCollisions, // two writers of one place
+		(*planner).suggest,         // what a strategy block could do
 		(*planner).count,
 	} {
 		pass(p)
@@ -66,16 +74,28 @@ type planner struct {
 	cfg   *schema.Config
 	req   Request
 	facts Facts
-	hub   NodeFact
+	// nodes has at least one entry; the first is the hub.
+	nodes []NodeFact
 	// assumed says that no node was asked.
 	assumed bool
 
+	// targets and groups are those of the build file by name.
+	targets map[string]*schema.Target
+	groups  map[string]*schema.Group
+
 	plan   *Plan
-	builds []*build
+	builds []*build // links before their users
+	byUse  map[Use]*build
 	files  map[string]*parsed
 	graphs memo
-	diags  diag.List
-	stop   bool
+	// ids are those of the plan's Dockerfiles by what tells them apart.
+	ids   map[string]string
+	diags diag.List
+	stop  bool
+	// blocked are the reasons why optional builds cannot be made.
+	blocked map[*build]diag.Diagnostic
+	// linkedBy are the builds that link to one; nil until it is needed.
+	linkedBy map[Use][]*build
 	// instances by id, with what judgeKinds needs.
 	instances map[string]*instance
 }
@@ -87,6 +107,8 @@ type build struct {
 	values    *schema.Build
 	requested bool
 	links     map[string]Use
+	// secretNames and sshNames are the names of ids that have another one.
+	secretNames, sshNames map[string]string
 
 	key      string
 	file     *dockerfile.File // as written; nil if opaque
@@ -99,10 +121,19 @@ type build struct {
 	id    string
 	// caches are what the recipe adds to the stages, by index.
 	caches map[int]string
-	// crossed and tried tell for each stage of the file what was decided.
+	// crossed, vouched and tried tell for each stage of the file what was decided.
 	crossed map[int]bool
+	vouched map[int]dockerfile.Vouch
 	tried   map[int][]Attempt
-	graph   *dockerfile.Graph
+	// result is the id of the stage whose files the build is; "" until it is known.
+	result string
+	// advice is what could be vouched for.
+	advice []dockerfile.Advice
+	// args are what the final file needs beside the values of the build file, by platform.
+	args  map[schema.Platform]map[string]string
+	graph *dockerfile.Graph
+	// on is the node that runs the build.
+	on *NodeFact
 }
 
 // parsed is a Dockerfile read once.
@@ -117,29 +148,49 @@ type parsed struct {
 type instance struct {
 	stage    *Stage // what is known before kinds; later passes use the plan's own copy
 	node     *dockerfile.Node
-	build    *build
+	build    *build   // the first one that needs it
+	builds   []*build // all of them
 	crossed  bool
+	vouched  dockerfile.Vouch
 	pinned   bool // runs on the same platform whatever the target
 	depends  bool // something in it depends on the target
 	platform schema.Platform
 }
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
-	p := &planner{cfg: cfg, req: req, facts: facts, files: map[string]*parsed{}, graphs: memo{}, instances: map[string]*instance{}}
-	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Diagnostics: diag.List{},
+	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
+		files: map[string]*parsed{}, graphs: memo{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+	for _, t := range cfg.Targets {
+		p.targets[t.Name] = t
+	}
+	for _, g := range cfg.Groups {
+		p.groups[g.Name] = g
+	}
+	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Suggestions: []Suggestion{}, Diagnostics: diag.List{},
 		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
 	if len(facts.Nodes) > 0 {
-		p.hub = facts.Nodes[0]
+		p.nodes = facts.Nodes
 	} else {
 		// Containers are linux, whatever this machine is.
 		p.assumed = true
-		p.hub = NodeFact{Name: "assumed", Platforms: []schema.Platform{{OS: "linux", Arch: facts.Local.Arch, Variant: facts.Local.Variant}}}
+		p.nodes = []NodeFact{{Name: "assumed", Platforms: []schema.Platform{{OS: "linux", Arch: facts.Local.Arch, Variant: facts.Local.Variant}}}}
 	}
 	return p
 }
 
-// native is BUILDPLATFORM: the node's own.
-func (p *planner) native() schema.Platform { return p.hub.Platforms[0] }
+// hub is the node that decisions about Dockerfiles stand on.
+func (p *planner) hub() *NodeFact { return &p.nodes[0] }
+
+// native is BUILDPLATFORM of the hub.
+func (p *planner) native() schema.Platform { return p.hub().native() }
+
+// native is BUILDPLATFORM of a node: what it executes by itself.
+func (n *NodeFact) native() schema.Platform { return n.Platforms[0] }
+
+// lists reports whether a node runs programs for q, by itself or with an emulator.
+func (n *NodeFact) lists(q schema.Platform) bool {
+	return slices.ContainsFunc(n.Platforms, func(have schema.Platform) bool { return have.Executes(q) })
+}
 
 // foreign reports whether the hub cannot execute programs for q by itself.
 func (p *planner) foreign(q schema.Platform) bool { return !p.native().Executes(q) }
@@ -157,8 +208,12 @@ func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) 
 	if target == sentinel {
 		v, args = b.values, p.sentinelArgs(b)
 	}
-	g, d := p.resolveOnce(f, dockerfile.Env{Build: p.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
-		Contexts: v.Contexts, Image: p.imageConfig})
+	if f == b.final && f != b.file {
+		args = b.withArgs(args, target)
+	}
+	g, d := p.resolveOnce(f, dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
+		Contexts: v.Contexts, Image: p.imageConfig,
+		RunKeys: runKeys(v), SecretNames: b.secretNames, SSHNames: b.sshNames})
 	if d.HasErrors() {
 		if target != sentinel {
 			p.diags = append(p.diags, p.locate(b, d)...)
@@ -194,10 +249,30 @@ func (p *planner) sentinelArgs(b *build) map[string]string {
 	return args
 }
 
+// withArgs adds what the rewritten file needs on a platform. What the build file sets itself stays.
+func (b *build) withArgs(args map[string]string, target schema.Platform) map[string]string {
+	if len(b.args) == 0 {
+		return args
+	}
+	out := map[string]string{}
+	given := b.args[target]
+	if target == sentinel {
+		given = map[string]string{}
+		for _, m := range b.args {
+			for k := range m { // a value that is the same for all platforms stands in the file
+				given[k] = "\x00"
+			}
+		}
+	}
+	maps.Copy(out, given)
+	maps.Copy(out, args)
+	return out
+}
+
 func (p *planner) imageConfig(ref string) *dockerfile.ImageConfig {
 	img, ok := p.facts.Images[ref]
 	if !ok || img.Err != "" || img.Digest == "" {
 		return nil
 	}
-	return &dockerfile.ImageConfig{Env: img.Env, OnBuild: img.OnBuild}
+	return &dockerfile.ImageConfig{Env: img.Env, OnBuild: img.OnBuild, Workdir: img.Workdir}
 }

@@ -57,7 +57,10 @@ func envKey(env dockerfile.Env) string {
 	for _, s := range []string{env.Build.String(), env.Target.String(), env.Context} {
 		b.WriteString(strconv.Quote(s))
 	}
-	for _, m := range []map[string]string{env.Args, env.Contexts} {
+	for _, k := range env.RunKeys {
+		b.WriteString(strconv.Quote(k))
+	}
+	for _, m := range []map[string]string{env.Args, env.Contexts, env.SecretNames, env.SSHNames} {
 		b.WriteByte('{')
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			b.WriteString(strconv.Quote(k) + strconv.Quote(m[k]))

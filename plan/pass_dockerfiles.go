@@ -102,23 +102,19 @@ func (p *planner) dockerfileID(b *build) string {
 		s := string(b.final.Text)
 		rewritten = &s
 	}
-	for _, d := range p.plan.Dockerfiles {
-		if d.Path == path && d.Text == text && d.Frontend == why && d.Built == b.built && equalText(d.Rewritten, rewritten) {
-			return d.ID
-		}
+	key := strings.Join([]string{path, text, why, b.built}, "\x00")
+	if rewritten != nil {
+		key += "\x01" + *rewritten
+	}
+	if id := p.ids[key]; id != "" {
+		return id
 	}
 	sum := sha256.Sum256([]byte(text))
 	d := Dockerfile{ID: fmt.Sprintf("d%d", len(p.plan.Dockerfiles)+1), Path: path, SHA256: hex.EncodeToString(sum[:]), Rewritten: rewritten,
 		Text: text, Lines: b.lines, Built: b.built, Frontend: why}
 	p.plan.Dockerfiles = append(p.plan.Dockerfiles, d)
+	p.ids[key] = d.ID
 	return d.ID
-}
-
-func equalText(a, b *string) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return *a == *b
 }
 
 // isRemote reports whether a context is read by BuildKit and not from this machine.

@@ -16,17 +16,43 @@ func (p *planner) selectTargets() {
 		p.stop = true
 		return
 	}
+	done := map[string]bool{}
 	for _, t := range p.cfg.Targets {
-		for _, pl := range want[t.Name] {
-			p.addBuild(t, pl, true, nil)
-		}
+		p.addRequested(t, want, done, nil)
 	}
 	if p.diags.HasErrors() {
 		p.stop = true
 		return
 	}
-	for _, t := range p.cfg.Targets {
-		p.addTarget(t)
+	p.addTargets()
+}
+
+// addRequested adds the builds of a requested target, after those of the targets that it waits for, which are requested
+// by that.
+func (p *planner) addRequested(t *schema.Target, want map[string][]schema.Platform, done map[string]bool, via []string) {
+	if len(want[t.Name]) == 0 {
+		return
+	}
+	if slices.Contains(via, t.Name) {
+		p.diags = p.diags.Errorf("order-cycle", t.At("depends_on"), "Targets wait for each other in a circle", "%s.", strings.Join(append(via, t.Name), " -> "))
+		return
+	}
+	if done[t.Name] {
+		return
+	}
+	for _, name := range t.DependsOn {
+		d := p.cfg.Target(name)
+		if d == nil {
+			continue // the front end has told
+		}
+		if len(want[name]) == 0 {
+			want[name] = p.platforms(d, nil)
+		}
+		p.addRequested(d, want, done, append(slices.Clone(via), t.Name))
+	}
+	done[t.Name] = true
+	for _, pl := range want[t.Name] {
+		p.addBuild(t, pl, true, nil)
 	}
 }
 
@@ -35,7 +61,7 @@ func (p *planner) requested() map[string][]schema.Platform {
 	names := p.req.Targets
 	if len(names) == 0 {
 		names = []string{"default"}
-		if p.cfg.Target("default") == nil && p.cfg.Group("default") == nil {
+		if p.targets["default"] == nil && p.groups["default"] == nil {
 			p.diags = append(p.diags, diag.Diagnostic{Severity: diag.Error, Code: "no-default", Summary: "No target is named, and there is no default",
 				Detail: "The build file has neither a target nor a group \"default\".", Advice: "name one of: " + strings.Join(p.names(), ", ")})
 			return nil
@@ -80,14 +106,14 @@ func (p *planner) names() []string {
 
 // expand resolves a name to targets; via are the groups it was reached through.
 func (p *planner) expand(name string, via []string) []*schema.Target {
-	if g := p.cfg.Group(name); g != nil && !slices.Contains(via, name) {
+	if g := p.groups[name]; g != nil && !slices.Contains(via, name) {
 		var out []*schema.Target
 		for _, m := range g.Members {
 			out = append(out, p.expand(m, append(via, name))...)
 		}
 		return out
 	}
-	if t := p.cfg.Target(name); t != nil {
+	if t := p.targets[name]; t != nil {
 		return []*schema.Target{t}
 	}
 	d := diag.Diagnostic{Severity: diag.Error, Code: "unknown-target", Summary: "There is no such target",
@@ -135,24 +161,22 @@ func join(ps []schema.Platform) string {
 // addBuild adds the build of t for q, after the builds that it links to. via spells out the links for a cycle.
 func (p *planner) addBuild(t *schema.Target, q schema.Platform, requested bool, via []string) Use {
 	use := Use{t.Name, q.String()}
-	for _, b := range p.builds {
-		if b.target == t && b.platform == q {
-			b.requested = b.requested || requested
-			return use
-		}
+	if b := p.byUse[use]; b != nil {
+		b.requested = b.requested || requested
+		return use
 	}
 	if slices.Contains(via, t.Name) {
 		p.diags = p.diags.Errorf("link-cycle", t.At("contexts"), "Targets link to each other in a circle",
 			"%s.", strings.Join(append(via, t.Name), " -> "))
 		return use
 	}
-	b := &build{target: t, platform: q, values: t.On(q), requested: requested, links: map[string]Use{}, crossed: map[int]bool{}, tried: map[int][]Attempt{}}
+	b := &build{target: t, platform: q, values: t.On(q), requested: requested, links: map[string]Use{}, crossed: map[int]bool{}, tried: map[int][]Attempt{}, on: p.hub()}
 	for _, name := range sortedKeys(b.values.Contexts) {
 		link, ok := strings.CutPrefix(b.values.Contexts[name], "target:")
 		if !ok {
 			continue
 		}
-		lt := p.cfg.Target(link)
+		lt := p.targets[link]
 		if lt == nil {
 			continue // the front end has told
 		}
@@ -165,6 +189,7 @@ func (p *planner) addBuild(t *schema.Target, q schema.Platform, requested bool, 
 		b.links[name] = p.addBuild(lt, lq, false, append(via, t.Name))
 	}
 	p.builds = append(p.builds, b)
+	p.byUse[use] = b
 	return use
 }
 
@@ -179,17 +204,35 @@ func linkPlatform(t *schema.Target, q schema.Platform) (schema.Platform, bool) {
 	return q, false
 }
 
-// addTarget adds the public entry of a target that has builds.
-func (p *planner) addTarget(t *schema.Target) {
-	e := Target{Name: t.Name, Platforms: []string{}, Optional: []string{}, Tags: []string{}, Outputs: []Output{},
-		Strategy: p.strategy(&t.Base), Declared: len(t.Platforms), Range: t.Range}
+// addTargets makes the public entries of the targets that have builds.
+func (p *planner) addTargets() {
+	builds, missing := map[*schema.Target][]*build{}, map[*schema.Target][]*build{}
 	for _, b := range p.builds {
-		if b.target != t {
-			continue
+		builds[b.target] = append(builds[b.target], b)
+	}
+	for b := range p.blocked {
+		if b.requested {
+			missing[b.target] = append(missing[b.target], b)
 		}
+	}
+	p.plan.Targets = []Target{}
+	for _, t := range p.cfg.Targets {
+		if len(builds[t])+len(missing[t]) > 0 {
+			p.plan.Targets = append(p.plan.Targets, p.publicTarget(t, builds[t], missing[t]))
+		}
+	}
+}
+
+func (p *planner) publicTarget(t *schema.Target, builds, missing []*build) Target {
+	e := Target{Name: t.Name, Platforms: []string{}, Optional: []string{}, Missing: p.missing(t, missing), Tags: []string{}, Outputs: []Output{},
+		Strategy: p.strategy(&t.Base), Declared: len(t.Platforms), Range: t.Range}
+	for _, b := range builds {
 		e.Platforms = append(e.Platforms, b.platform.String())
 		e.Requested = e.Requested || b.requested
 		e.Strategy = p.strategy(b.values)
+		if b.values.Optional {
+			e.Optional = append(e.Optional, b.platform.String())
+		}
 		for _, tag := range b.values.Tags {
 			if !slices.Contains(e.Tags, tag) {
 				e.Tags = append(e.Tags, tag)
@@ -205,9 +248,7 @@ func (p *planner) addTarget(t *schema.Target) {
 			}
 		}
 	}
-	if len(e.Platforms) > 0 {
-		p.plan.Targets = append(p.plan.Targets, e)
-	}
+	return e
 }
 
 // sameOutputs reports whether every platform of the target has the same outputs.
@@ -218,11 +259,4 @@ func sameOutputs(t *schema.Target) bool {
 		}
 	}
 	return true
-}
-
-func (p *planner) strategy(v *schema.Build) schema.Strategy {
-	if p.req.Strategy != "" {
-		return p.req.Strategy
-	}
-	return v.Strategy
 }

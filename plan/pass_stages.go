@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
+	"github.com/xbuild/xbuild/schema"
 )
 
 // resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.
@@ -13,18 +14,59 @@ func (p *planner) resolveStages() {
 	for _, b := range p.builds {
 		b.id = p.dockerfileID(b)
 		pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
-			ByIndex: map[int]string{}, Links: b.links}
+			ByIndex: map[int]string{}, Links: b.links, SecretNames: b.secretNames, SSHNames: b.sshNames,
+			After: b.target.DependsOn, Concurrency: b.target.Concurrency}
 		if b.file == nil {
 			p.opaqueStage(b, &pb)
-		} else if b.graph = p.resolve(b, b.final, b.platform); b.graph != nil {
+		} else if b.graph = p.route(b, p.resolve(b, b.final, b.platform)); b.graph != nil {
 			p.graphStages(b, &pb)
+			pb.Values = b.valuesWithArgs()
 		}
+		b.result = pb.Result
 		p.plan.Builds = append(p.plan.Builds, pb)
 	}
+	p.orderStages()
 	p.stop = p.stop || p.diags.HasErrors()
 	for _, id := range p.order() {
 		p.plan.Stages = append(p.plan.Stages, *p.instances[id].stage)
 	}
+}
+
+// route sends a build to the node that executes what the hub does not, where there is one and the strategy wants it. The
+// graph is that of the build as it is now; nil stays nil.
+func (p *planner) route(b *build, g *dockerfile.Graph) *dockerfile.Graph {
+	if g == nil || len(p.nodes) == 1 {
+		return g
+	}
+	foreign := p.foreignRuns(g, b.on)
+	for _, m := range p.modes(b.values) {
+		switch {
+		case len(foreign) == 0 || m == schema.Emulate && p.serves(m, foreign):
+			return g
+		case m == schema.Native || m == schema.AsWritten:
+			n := p.executor(foreign)
+			if n == nil {
+				continue
+			}
+			b.on = n
+			moved := p.resolve(b, b.final, b.platform)
+			if moved == nil || len(p.foreignRuns(moved, n)) == 0 {
+				return moved
+			}
+			b.on = p.hub() // what the file pins to another platform would be foreign there
+		}
+	}
+	return g
+}
+
+// valuesWithArgs are the values of the build file with what the rewritten Dockerfile needs beside them.
+func (b *build) valuesWithArgs() *schema.Build {
+	if len(b.args[b.platform]) == 0 {
+		return b.values
+	}
+	v := *b.values
+	v.Args = b.withArgs(v.Args, b.platform)
+	return &v
 }
 
 // order is every instance id in the order of first use; builds come after the builds they link to, and stages after the
@@ -43,9 +85,37 @@ func (p *planner) order() []string {
 	return ids
 }
 
+// orderStages adds to the results of builds that wait for others the edges that say so.
+func (p *planner) orderStages() {
+	for _, b := range p.plan.Builds {
+		in := p.instances[b.Result]
+		if in == nil {
+			continue
+		}
+		for _, d := range p.plan.Builds {
+			if !slices.Contains(b.After, d.Target) || d.Result == "" || p.needs(d.Result, b.Result) {
+				continue // it may be part of what it is waited for
+			}
+			need := Need{ID: d.Result, Via: "order", Line: in.stage.Line}
+			if !slices.ContainsFunc(in.stage.Needs, func(n Need) bool { return n.ID == need.ID }) {
+				in.stage.Needs = append(in.stage.Needs, need)
+			}
+		}
+	}
+}
+
+// needs reports whether a stage is another one or needs it, directly or not.
+func (p *planner) needs(id, other string) bool {
+	if id == other {
+		return true
+	}
+	in := p.instances[id]
+	return in != nil && slices.ContainsFunc(in.stage.Needs, func(n Need) bool { return p.needs(n.ID, other) })
+}
+
 func (p *planner) opaqueStage(b *build, pb *Build) {
 	id := dockerfile.Key("opaque", b.target.Name, b.platform.String())
-	p.instances[id] = &instance{build: b, platform: b.platform, stage: &Stage{ID: id, Dockerfile: b.id, Stage: b.values.Stage,
+	p.instances[id] = &instance{build: b, builds: []*build{b}, platform: b.platform, stage: &Stage{ID: id, Dockerfile: b.id, Stage: b.values.Stage,
 		Line: 1, EndLine: 1 << 30, For: []Use{{b.target.Name, b.platform.String()}}, Tried: []Attempt{}, Placements: []Placement{}, Needs: []Need{}, Caches: []string{},
 		Inputs: []Input{{Kind: "context", Ref: b.values.Context}}}}
 	pb.Stages, pb.ByIndex[0], pb.Result = []string{id}, id, id
@@ -59,7 +129,7 @@ func (p *planner) graphStages(b *build, pb *Build) {
 		}
 		in := p.instances[n.ID]
 		if in == nil {
-			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], depends: true}
+			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], vouched: b.vouched[i], depends: true}
 			if n.ScratchPlatform != nil {
 				in.platform = *n.ScratchPlatform
 			}
@@ -70,13 +140,13 @@ func (p *planner) graphStages(b *build, pb *Build) {
 			}
 			in.stage = p.newStage(b, n)
 			if other != nil {
-				in.stage.ForksAt = b.fork(n.Fork(other.Nodes[i]))
+				in.stage.ForksAt = b.fork(n, other.Nodes[i])
 			}
 			p.instances[n.ID] = in
 		}
-		use := Use{b.target.Name, b.platform.String()}
-		if !slices.Contains(in.stage.For, use) {
-			in.stage.For = append(in.stage.For, use)
+		if n := len(in.builds); n == 0 || in.builds[n-1] != b { // builds come one after the other
+			in.builds = append(in.builds, b)
+			in.stage.For = append(in.stage.For, b.use())
 		}
 		pb.Stages = append(pb.Stages, n.ID)
 		pb.ByIndex[i] = n.ID
@@ -84,19 +154,27 @@ func (p *planner) graphStages(b *build, pb *Build) {
 	pb.Result = b.graph.Result.ID
 }
 
-// fork words a fork with the user's own lines.
-func (b *build) fork(f *dockerfile.Fork) *Fork {
+// fork words the fork between a stage and the same one for another target, with the user's own lines.
+func (b *build) fork(n, other *dockerfile.Node) *Fork {
+	f := n.Fork(other)
 	if f == nil {
 		return nil
 	}
-	by := f.By
-	if f.Declared > 0 {
-		by = fmt.Sprintf("%s, declared in line %d", f.By, b.userLine(f.Declared))
-		if b.lines != nil && f.Declared < f.Line && b.userLine(f.Declared) == b.userLine(f.Line) {
-			by = f.By + ", which the compiler is given"
-		}
+	out := &Fork{Line: b.userLine(f.Line), By: f.By}
+	if f.Declared == 0 {
+		return out
 	}
-	return &Fork{Line: b.userLine(f.Line), By: by}
+	if b.lines != nil && f.Declared < f.Line && b.userLine(f.Declared) == b.userLine(f.Line) {
+		out.By = f.By + ", which the compiler is given"
+		return out
+	}
+	r := n.Reach(f, other)
+	out.By, out.Variable, out.Declared = fmt.Sprintf("%s, declared in line %d", f.By, b.userLine(f.Declared)), f.By, b.userLine(f.Declared)
+	out.Steps, out.Shared = r.Steps, r.Shared
+	if r.Below > 0 {
+		out.MoveBelow = b.userLine(r.Below)
+	}
+	return out
 }
 
 // userLine maps a line of the file as it is built to the user's own.
@@ -157,10 +235,8 @@ func (p *planner) newStage(b *build, n *dockerfile.Node) *Stage {
 // contextNeed records a named context: an edge to a linked target's result, or an input.
 func (p *planner) contextNeed(b *build, s *Stage, name string, line int, add func(Input)) {
 	if link, ok := b.links[name]; ok {
-		for _, pb := range p.plan.Builds {
-			if pb.Target == link.Target && pb.Platform.String() == link.Platform && pb.Result != "" {
-				s.Needs = append(s.Needs, Need{ID: pb.Result, Via: "context", Line: line})
-			}
+		if id := p.byUse[link].result; id != "" {
+			s.Needs = append(s.Needs, Need{ID: id, Via: "context", Line: line})
 		}
 		return
 	}

@@ -15,6 +15,8 @@ type Plan struct {
 	Dockerfiles []Dockerfile `json:"dockerfiles"` // in the order of first use
 	Facts       FactsUsed    `json:"facts"`
 	Stages      []Stage      `json:"stages"` // needs before users
+	// Suggestions are strategy blocks that would spare stages the emulation, if what they vouch for is true.
+	Suggestions []Suggestion `json:"suggestions"`
 	Counts      Counts       `json:"counts"`
 	Diagnostics diag.List    `json:"diagnostics"`
 
@@ -28,7 +30,8 @@ type Target struct {
 	Name      string          `json:"name"`
 	Platforms []string        `json:"platforms"`
 	Strategy  schema.Strategy `json:"strategy"`
-	Optional  []string        `json:"optional"`
+	Optional  []string        `json:"optional"` // platforms that the target is finished without if they fail
+	Missing   []Missing       `json:"missing"`  // optional platforms that cannot be built
 	Tags      []string        `json:"tags"`
 	Outputs   []Output        `json:"outputs"`
 
@@ -39,6 +42,13 @@ type Target struct {
 	Declared int `json:"-"`
 	// Range is the header of the target in the build file.
 	Range diag.Range `json:"-"`
+}
+
+// Missing is an optional platform that the plan leaves out.
+type Missing struct {
+	Platform string `json:"platform"`
+	Code     string `json:"code"`
+	Reason   string `json:"reason"`
 }
 
 // Output is one place for results.
@@ -90,9 +100,10 @@ type Image struct {
 	Digest    string   `json:"digest,omitempty"`
 	Platforms []string `json:"platforms,omitempty"`
 
-	// Env and OnBuild come from the image's configuration, for the build platform; nil if unknown.
+	// Env, OnBuild and Workdir come from the image's configuration, for the build platform; nil if unknown.
 	Env     []string `json:"-"`
 	OnBuild []string `json:"-"`
+	Workdir string   `json:"-"`
 	// Err says why nothing else is known.
 	Err string `json:"-"`
 }
@@ -182,6 +193,32 @@ type Input struct {
 type Fork struct {
 	Line int    `json:"line"`
 	By   string `json:"by"`
+	// Variable is the name of the variable if By is one that the Dockerfile declares, in the line Declared; else "" and 0.
+	Variable string `json:"variable"`
+	Declared int    `json:"declared"`
+	// Steps is how many steps the variable reaches. Shared of them would be the same for all platforms if it were declared below
+	// the line MoveBelow; 0 if nothing is to be gained.
+	Steps     int `json:"steps"`
+	Shared    int `json:"shared"`
+	MoveBelow int `json:"move_below"`
+}
+
+// Suggestion is a strategy block for the stages of a Dockerfile that are of a known kind, but of which nothing can be proven.
+type Suggestion struct {
+	Dockerfile string           `json:"dockerfile"` // id
+	Targets    []string         `json:"targets"`    // that would use it
+	Stages     []SuggestedStage `json:"stages"`
+	Name       string           `json:"name"`  // of the block
+	Block      string           `json:"block"` // for xbuild.hcl
+}
+
+// SuggestedStage is what one stage is, and what the block would vouch for.
+type SuggestedStage struct {
+	Stage  string `json:"stage"`
+	Line   int    `json:"line"`
+	Recipe string `json:"recipe"` // "Rust"
+	Vouch  string `json:"vouch"`  // native or fork
+	If     string `json:"if"`     // when it is true
 }
 
 // Counts sums the stages up by kind.
@@ -212,6 +249,15 @@ type Build struct {
 	Result string
 	// Links are the targets that named contexts refer to, by context name.
 	Links map[string]Use
+	// After are targets whose builds come before this one, without a link. Concurrency bounds how many platforms of the
+	// target are built at once; 0 means no bound.
+	After       []string
+	Concurrency int
+	// SecretNames and SSHNames map the ids of secrets and SSH agents to the names under which this build knows them.
+	// An id that is not there is its own name.
+	SecretNames, SSHNames map[string]string
+	// CacheFrom and CacheTo are the caches to read and to write, each where this target's part of it is.
+	CacheFrom, CacheTo []schema.Cache
 }
 
 // Stage returns the stage instance of that id, or nil.

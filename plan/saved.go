@@ -59,6 +59,7 @@ type savedDockerfile struct {
 type savedImage struct {
 	Env, OnBuild []string
 	Err          string
+	Workdir      string `json:",omitempty"`
 }
 
 // Save gives the plan as a file: its public JSON form, with one more key for [Load]. The same plan and inputs give the same
@@ -76,7 +77,7 @@ func Save(p *Plan, inputs []SavedInput) ([]byte, error) {
 		s.Dockerfiles = append(s.Dockerfiles, savedDockerfile{d.Text, d.Built, d.Lines, d.Frontend})
 	}
 	for _, i := range p.Facts.Images {
-		s.Images = append(s.Images, savedImage{i.Env, i.OnBuild, i.Err})
+		s.Images = append(s.Images, savedImage{i.Env, i.OnBuild, i.Err, i.Workdir})
 	}
 	for _, st := range p.Stages {
 		s.EndLines = append(s.EndLines, st.EndLine)
@@ -117,7 +118,7 @@ func Load(data []byte) (*Plan, []SavedInput, error) {
 	}
 	for i, x := range s.Images {
 		d := &p.Facts.Images[i]
-		d.Env, d.OnBuild, d.Err = x.Env, x.OnBuild, x.Err
+		d.Env, d.OnBuild, d.Err, d.Workdir = x.Env, x.OnBuild, x.Err, x.Workdir
 	}
 	for i, l := range s.EndLines {
 		p.Stages[i].EndLine = l

@@ -29,8 +29,7 @@ func Edits(cfg *schema.Config, req Request, facts Facts) ([]Edit, diag.List) {
 	p.selectTargets()
 	var keys []string
 	for _, b := range p.builds {
-		s := p.strategy(b.values)
-		if b.requested && (s == schema.Auto || s == schema.Cross) {
+		if b.requested && slices.Contains(p.modes(b.values), schema.Cross) {
 			p.checkEditable(b)
 			if k := FileKey(b.values); !slices.Contains(keys, k) {
 				keys = append(keys, k)

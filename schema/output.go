@@ -16,21 +16,57 @@ type OutputType string
 const (
 	OutputLocal     OutputType = "local"     // files in a folder
 	OutputImage     OutputType = "image"     // an image, pushed to its registry if Push is set
+	OutputTar       OutputType = "tar"       // files in an archive
+	OutputOCI       OutputType = "oci"       // an image in an archive, or in a folder with tar=false
+	OutputDocker    OutputType = "docker"    // an image in a Docker Engine, or in an archive for one
 	OutputCacheOnly OutputType = "cacheonly" // build, keep nothing but the cache
 )
 
 // OutputTypes lists the accepted types; "registry" is short for an image with push=true.
-var OutputTypes = []string{"local", "image", "registry", "cacheonly"}
+var OutputTypes = []string{"local", "tar", "image", "registry", "oci", "docker", "cacheonly"}
 
 // Output is one place for the result of a target.
 type Output struct {
 	Type OutputType
-	// Dest is the absolute folder of a local output.
+	// Dest is the absolute path of what [Output.Place] says: a folder or an archive. Empty means neither.
 	Dest string
 	// Push sends an image to its registry.
 	Push bool
 	// Attrs are the other exporter attributes, passed to BuildKit as they are.
 	Attrs map[string]string
+}
+
+// Place is the kind of thing that an output is at its destination.
+type Place int
+
+// The places.
+const (
+	NoPlace Place = iota // in a registry, in an image store, or nowhere
+	Folder
+	Archive
+)
+
+// Place says what the output's Dest is.
+func (o *Output) Place() Place {
+	switch o.Type {
+	case OutputLocal:
+		return Folder
+	case OutputTar:
+		return Archive
+	case OutputOCI, OutputDocker:
+		if tar, err := strconv.ParseBool(o.Attrs["tar"]); err == nil && !tar {
+			return Folder
+		}
+		if o.Dest != "" || o.Type == OutputOCI {
+			return Archive
+		}
+	}
+	return NoPlace
+}
+
+// Image reports whether the output is an image, which needs a name.
+func (o *Output) Image() bool {
+	return o.Type == OutputImage || o.Type == OutputOCI || o.Type == OutputDocker
 }
 
 // ParseOutput reads the CSV form: "bin", "type=local,dest=bin", "type=image,push=true". Dest stays as written.
@@ -72,18 +108,22 @@ func NewOutput(m map[string]string) (Output, error) {
 		o.Push = b
 		delete(m, "push")
 	}
-	switch {
+	if len(m) == 0 {
+		o.Attrs = nil
+	}
+	switch place := o.Place(); {
 	case o.Type == "":
 		return Output{}, fmt.Errorf("output has no type: want one of %s", strings.Join(OutputTypes, ", "))
 	case !slices.Contains(OutputTypes, string(o.Type)):
 		return Output{}, fmt.Errorf("output type %q is not supported: want one of %s", o.Type, strings.Join(OutputTypes, ", "))
-	case o.Type == OutputLocal && o.Dest == "":
-		return Output{}, fmt.Errorf("a local output needs dest, the folder to write to")
-	case o.Type != OutputLocal && o.Dest != "":
+	case o.Dest == "-":
+		return Output{}, fmt.Errorf("an output of type %s cannot be written to standard output; give it a dest", o.Type)
+	case place == Folder && o.Dest == "":
+		return Output{}, fmt.Errorf("an output of type %s needs dest, the folder to write to", o.Type)
+	case place == Archive && o.Dest == "":
+		return Output{}, fmt.Errorf("an output of type %s needs dest, the archive to write", o.Type)
+	case place == NoPlace && o.Dest != "":
 		return Output{}, fmt.Errorf("output type %q takes no dest", o.Type)
-	}
-	if len(m) == 0 {
-		o.Attrs = nil
 	}
 	return o, nil
 }

@@ -7,6 +7,7 @@ package schema
 
 import (
 	"slices"
+	"time"
 
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -20,6 +21,8 @@ type Config struct {
 	// Targets and Groups stand in source order; names are unique within each list.
 	Targets []*Target
 	Groups  []*Group
+	// Strategies are the strategy blocks, in source order; names are unique.
+	Strategies []*StrategyBlock
 	// Variables are for display (`list`) and for provenance of values; the values are already used.
 	Variables []Variable
 	// Requested are the targets that the command line asked for, where the build file's dialect decides what a name
@@ -43,6 +46,15 @@ func (c *Config) Group(name string) *Group {
 		return c.Groups[i]
 	}
 	return nil
+}
+
+// StrategyBlock returns the block that a target's strategy names, or nil if it is the name of a mode.
+func (c *Config) StrategyBlock(s Strategy) *StrategyBlock {
+	i := slices.IndexFunc(c.Strategies, func(b *StrategyBlock) bool { return b.Ref() == s })
+	if i < 0 {
+		return nil
+	}
+	return c.Strategies[i]
 }
 
 // Group is a name for several targets or groups.
@@ -74,6 +86,10 @@ type Target struct {
 	// Platforms are the declared platforms in declared order, normalised, without repetition. Empty means the
 	// platform of the node that builds.
 	Platforms []Platform
+	// DependsOn are targets that must be built before this one begins.
+	DependsOn []string
+	// Concurrency bounds how many platforms are built at the same time; 0 means no bound.
+	Concurrency int
 	// Base holds the values that do not depend on the platform. Use [Target.On] to read values.
 	Base Build
 	// PerPlatform has a full Build for each declared platform if any attribute reads the platform object; else nil.
@@ -117,8 +133,11 @@ type Build struct {
 	Labels        map[string]string
 	Tags          []string
 	// Outputs is empty for a build whose result only stays in the cache.
-	Outputs  []Output
+	Outputs []Output
+	// Strategy is a mode, or "strategy.NAME" for a strategy block.
 	Strategy Strategy
+	// Optional says that the target is finished without this platform if it cannot be built.
+	Optional bool
 	NoCache  bool
 	// NoCacheFilter names the stages whose steps run even if they are cached.
 	NoCacheFilter []string
@@ -151,6 +170,12 @@ type Build struct {
 	Call string
 	// Policies are files of rules that the sources of a build must satisfy.
 	Policies []Policy
+	// Verify makes a program for another machine an error also where the Dockerfile is built as written.
+	Verify bool
+	// Timeout bounds how long the build may take; 0 means no bound. Retries is how many times it is tried again if it
+	// fails.
+	Timeout time.Duration
+	Retries int
 	// NoRecipeCache keeps the recipes of cross-compilation from sharing a compile cache between stages.
 	NoRecipeCache bool
 }
@@ -192,18 +217,3 @@ type Policy struct {
 	Strict   *bool
 	LogLevel string
 }
-
-// Strategy says how a platform other than the node's own is reached.
-type Strategy string
-
-// The strategies. [Auto] is the default of xbuild.hcl, [AsWritten] that of Bake files.
-const (
-	AsWritten Strategy = "as-written" // what the Dockerfile says, no edit
-	Emulate   Strategy = "emulate"    // no edit, foreign steps under QEMU
-	Native    Strategy = "native"     // no edit, only nodes that execute the platform themselves
-	Cross     Strategy = "cross"      // pin build stages to the node and compile for the target; an error where unsound
-	Auto      Strategy = "auto"       // as written if nothing is foreign, else cross, native, emulate
-)
-
-// Strategies lists the mode names that `strategy` accepts, in the order in which help and diagnostics show them.
-var Strategies = []Strategy{AsWritten, Emulate, Cross, Auto}

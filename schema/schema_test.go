@@ -54,6 +54,15 @@ func TestPlatformWords(t *testing.T) {
 	}
 }
 
+func TestPlaces(t *testing.T) {
+	for in, want := range map[string]schema.Place{"bin": schema.Folder, "type=tar,dest=x": schema.Archive, "type=oci,dest=x": schema.Archive,
+		"type=oci,tar=false,dest=x": schema.Folder, "type=docker": schema.NoPlace, "type=docker,dest=x": schema.Archive, "type=registry": schema.NoPlace} {
+		if o, err := schema.ParseOutput(in); err != nil || o.Place() != want {
+			t.Errorf("%q is at %v (%v), want %v", in, o.Place(), err, want)
+		}
+	}
+}
+
 func TestOutputs(t *testing.T) {
 	for in, want := range map[string]schema.Output{
 		"bin":                     {Type: schema.OutputLocal, Dest: "bin"},
@@ -69,7 +78,7 @@ func TestOutputs(t *testing.T) {
 			t.Errorf("ParseOutput(%q) = %+v, %v, want %+v", in, o, err, want)
 		}
 	}
-	for _, in := range []string{"", "-", "type=tar,dest=x", "type=local", "type=image,push=maybe", "type=cacheonly,dest=x", "dest=bin,type", "a,b"} {
+	for _, in := range []string{"", "-", "type=tar", "type=oci", "type=tar,dest=-", "type=oci,tar=false", "type=local", "type=image,push=maybe", "type=cacheonly,dest=x", "dest=bin,type", "a,b"} {
 		if o, err := schema.ParseOutput(in); err == nil {
 			t.Errorf("ParseOutput(%q) = %+v, want an error", in, o)
 		}

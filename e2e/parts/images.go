@@ -51,6 +51,9 @@ var bases = []base{
 		layers: func(m *maker, arch int) ([]v1.Layer, error) { return m.layersOf(m.busybox, arch, m.toolchain) }},
 	{refs: []string{"library/golang:1.26"}, arches: 2, env: goEnv(), dir: "/go",
 		layers: func(m *maker, arch int) ([]v1.Layer, error) { return m.layersOf(m.busybox, arch, m.gcc, m.toolchain) }},
+	// The real one has no cross compiler; an image with one is what people make who cross-compile C.
+	{refs: []string{"library/gcc:12-cross"}, arches: 2, env: []string{"PATH=" + defaultPath},
+		layers: func(m *maker, arch int) ([]v1.Layer, error) { return m.layersOf(m.busybox, arch, m.gcc, m.crossGCC) }},
 }
 
 // goEnv is the environment of the golang images, and this machine's way to Go modules where it is not the usual one.

@@ -98,6 +98,23 @@ func (m *maker) gcc(arch int) (v1.Layer, error) {
 	return m.layer(key, tree{from: unpacked, skip: func(p string) bool { return strings.HasPrefix(p, "usr/share/") }})
 }
 
+// crossGCC is a C compiler that runs on one architecture and compiles for the other of the two.
+func (m *maker) crossGCC(arch int) (v1.Layer, error) {
+	key := "gcc-cross-" + arches[arch].debian
+	if l := m.layers[key]; l != nil {
+		return l, nil
+	}
+	names := []string{"gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"}
+	if arches[arch].debian == "arm64" {
+		names = []string{"gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"}
+	}
+	unpacked, err := m.packages(arches[arch].debian, names...)
+	if err != nil {
+		return nil, err
+	}
+	return m.layer(key, tree{from: unpacked, skip: func(p string) bool { return strings.HasPrefix(p, "usr/share/") }})
+}
+
 // toolchain is the Go that runs these tests, for one architecture, at /usr/local/go.
 func (m *maker) toolchain(arch int) (v1.Layer, error) {
 	a := arches[arch].platform.Architecture

@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/platforms"
 	dockerconfig "github.com/docker/cli/cli/config"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/xbuild/xbuild/exec"
@@ -38,6 +39,9 @@ type Backend struct {
 	opt    DialOptions
 	client *client.Client
 	worker []ocispecs.Platform
+	// engine is set if the BuildKit is inside of a Docker Engine.
+	engine      *engine
+	dialSession session.Dialer
 
 	probeEvery time.Duration
 }
@@ -71,16 +75,21 @@ func Dial(ctx context.Context, addr string, opt DialOptions) (*Backend, error) {
 	if err != nil {
 		return nil, &Unreachable{addr, err}
 	}
-	b := &Backend{addr: addr, opt: opt, client: c, probeEvery: probeEvery}
+	b := &Backend{addr: addr, opt: opt, client: c, dialSession: c.Dialer(), probeEvery: probeEvery}
+	return b.greet(ctx)
+}
+
+// greet makes the first call, which closes the connection if it fails.
+func (b *Backend) greet(ctx context.Context) (*Backend, error) {
 	call, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	b.worker, err = b.listPlatforms(call)
-	if err != nil {
-		c.Close()
+	var err error
+	if b.worker, err = b.listPlatforms(call); err != nil {
+		b.client.Close()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &Unreachable{addr, err}
+		return nil, &Unreachable{b.addr, err}
 	}
 	return b, nil
 }

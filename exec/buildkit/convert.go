@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,8 +38,13 @@ type build struct {
 	ready  chan struct{} // closed when the fields below are set
 	result converted
 	err    error
-	// def is result.state as it is solved; set after every build is ready.
+	needed bool // the run fails if it fails
+	lost   bool // it failed, and the run does without it
+	// def is result.state as it is solved; complete after every build is ready.
 	def *llb.Definition
+	// entitlements are the privileges that the build file asks for, here and in linked targets.
+	entitlements []string
+	imports      []cacheImport
 }
 
 // converted is a Dockerfile that became LLB.
@@ -73,6 +79,9 @@ func (r *run) convert(ctx context.Context, gc gateway.Client, b *build) (convert
 	}
 	if why := b.file.plan.Frontend; why != "" {
 		return r.convertOnServer(ctx, gc, b, why)
+	}
+	if b.byFrontend() {
+		return r.convertOnServer(ctx, gc, b, "provenance is asked for, which records what the frontend was asked")
 	}
 	c, err := r.convertHere(ctx, gc, b)
 	var cap *apicaps.CapError
@@ -195,9 +204,41 @@ func (b *build) frontendOpts(noCache bool) map[string]string {
 	}
 	if noCache || b.Values.NoCache {
 		o["no-cache"] = "" // means every stage
+	} else if f := b.Values.NoCacheFilter; len(f) > 0 {
+		o["no-cache"] = strings.Join(f, ",")
+	}
+	if b.Values.Pull {
+		o["image-resolve-mode"] = "pull"
+	}
+	if n := b.Values.Network; n != "" && n != "default" {
+		o["force-network-mode"] = n
+	}
+	if b.Values.ShmSize > 0 {
+		o["shm-size"] = strconv.FormatInt(b.Values.ShmSize, 10)
+	}
+	if u := b.Values.Ulimits; len(u) > 0 {
+		o["ulimit"] = strings.Join(u, ",")
+	}
+	for name, value := range b.Values.Resources {
+		if key, ok := resourceKeys[name]; ok {
+			o[key] = value
+		}
+	}
+	var hosts []string
+	for _, name := range slices.Sorted(maps.Keys(b.Values.ExtraHosts)) {
+		for ip := range strings.SplitSeq(b.Values.ExtraHosts[name], ",") {
+			hosts = append(hosts, name+"="+ip)
+		}
+	}
+	if len(hosts) > 0 {
+		o["add-hosts"] = strings.Join(hosts, ",")
 	}
 	return o
 }
+
+// resourceKeys are the frontend's names of the limits that a build file sets.
+var resourceKeys = map[string]string{"memory": "memory", "memory-swap": "memswap", "cpu-shares": "cpushares", "cpu-period": "cpuperiod",
+	"cpu-quota": "cpuquota", "cpuset-cpus": "cpusetcpus", "cpuset-mems": "cpusetmems"}
 
 func (s *shim) BuildOpts() gateway.BuildOpts {
 	o := s.Client.BuildOpts()

@@ -72,7 +72,7 @@ func (b *Backend) ReadDefinition(ctx context.Context, req DefinitionRequest) (*R
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.openSession(ctx, "", extra...)
+	s, err := b.openSession(ctx, extra...)
 	if err != nil {
 		return nil, fmt.Errorf("the session with BuildKit cannot be opened: %w", err)
 	}

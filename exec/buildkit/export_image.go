@@ -2,190 +2,155 @@ package buildkit
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/content/proxy"
 	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
-	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
-
-	"github.com/xbuild/xbuild/exec"
-	"github.com/xbuild/xbuild/schema"
 )
 
-// imageExport is an image to store or push: the builds of one target that share its tags.
-type imageExport struct {
-	target string
-	builds []*build
-	tags   []string
-	output schema.Output
-	index  bool // several platforms under one name
+// byDigest reports whether the build file wants the image in its registry without a tag.
+func (e *export) byDigest() bool {
+	b, err := strconv.ParseBool(e.output.Attrs["push-by-digest"])
+	return err == nil && b
 }
 
-// parallelPushes bounds how many images are pushed at the same time.
-const parallelPushes = 4
-
-// exportImages stores and pushes all images. It runs after every build succeeded, so no tag moves before.
-func (r *run) exportImages(ctx context.Context, _ gateway.Client) error {
-	images := r.imageExports()
-	results := make([]exec.OutputResult, len(images))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelPushes)
-	for i, e := range images {
-		g.Go(func() error {
-			if gctx.Err() != nil {
-				return errStopped
-			}
-			digest, err := r.exportImage(gctx, e)
-			if err != nil {
-				if gctx.Err() != nil { // another one failed before
-					return errStopped
-				}
-				return r.imageFailed(e, err)
-			}
-			results[i] = exec.OutputResult{Target: e.target, Type: string(schema.OutputImage), Dest: strings.Join(e.tags, ", "), Digest: digest}
-			return nil
-		})
+// pushDigest brings an image to its registry under its digest only. The tags move when all images of the run are
+// there.
+func (r *run) pushDigest(ctx context.Context, e *export) error {
+	r.announce("pushing", e)
+	attrs := e.attrs()
+	repos, err := repositories(attrs["name"])
+	if err != nil {
+		return err
 	}
-	err := g.Wait()
-	for _, o := range results {
-		if o.Target != "" {
-			r.outputs = append(r.outputs, o)
-		}
-	}
+	attrs["name"], attrs["push"], attrs["push-by-digest"] = repos, "true", "true"
+	_, err = r.exportTo(ctx, e, client.ExporterImage, attrs)
 	return err
 }
 
-func (r *run) imageFailed(e *imageExport, err error) error {
-	p := problem{err: err, kind: exec.OutputFailed}
-	for _, b := range e.builds {
-		p.uses = append(p.uses, b.use())
+// repositories are the names of images without their tags.
+func repositories(names string) (string, error) {
+	var out []string
+	for name := range strings.SplitSeq(names, ",") {
+		ref, err := reference.ParseNormalizedNamed(name)
+		if err != nil {
+			return "", err
+		}
+		if repo := reference.TrimNamed(ref).Name(); !slices.Contains(out, repo) {
+			out = append(out, repo)
+		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.problems = append(r.problems, p)
-	return errStopped
+	return strings.Join(out, ","), nil
 }
 
-// imageExports lists the images of the plan. A tag that all platforms of a target have names their index; a tag that
-// only one has names the image of that platform.
-func (r *run) imageExports() []*imageExport {
-	var out []*imageExport
-	for i := range r.plan.Targets {
-		t := &r.plan.Targets[i]
-		var builds []*build
-		for _, b := range r.builds {
-			if b.target == t && b.Requested {
-				builds = append(builds, b)
-			}
+// exportImage stores an image under its names, in the daemon's image store or with push in their registries. The daemon
+// has the content, and so has the registry after [run.pushDigest].
+func (r *run) exportImage(ctx context.Context, e *export) error {
+	verb := "storing"
+	if e.output.Push {
+		verb = "tagging"
+	}
+	r.announce(verb, e)
+	attrs := e.attrs()
+	if !r.classic() {
+		attrs["push"] = strconv.FormatBool(e.output.Push)
+	}
+	if e.byDigest() {
+		repos, err := repositories(attrs["name"])
+		if err != nil {
+			return err
 		}
-		if len(builds) == 0 {
+		attrs["name"] = repos
+	}
+	resp, err := r.exportTo(ctx, e, r.imageExporter(), attrs)
+	if err != nil {
+		return err
+	}
+	r.report(ctx, e, resp)
+	if e.output.Push && r.classic() {
+		return r.pushFromEngine(ctx, e)
+	}
+	return nil
+}
+
+// exportTo lets an exporter that sends nothing to this process make the result.
+func (r *run) exportTo(ctx context.Context, e *export, exporter string, attrs map[string]string) (*client.SolveResponse, error) {
+	opt := r.solveOpt(e.builds...)
+	opt.Exports = []client.ExportEntry{{Type: exporter, Attrs: attrs}}
+	e.inlineCache(&opt)
+	maps.Copy(opt.FrontendAttrs, e.attestations())
+	return r.client.Build(ctx, opt, product, r.assemble(e), nil)
+}
+
+// annotation is [TYPE[PLATFORM],...:]KEY=VALUE.
+var annotation = regexp.MustCompile(`^(?:((?:(?:index|manifest|index-descriptor|manifest-descriptor)(?:\[[A-Za-z0-9_/-]+\])?,?)+):)?([^=]+)=(.*)$`)
+
+// addAnnotation adds one annotation to an exporter's attributes. What belongs to an index is left out where there is
+// none.
+func addAnnotation(attrs map[string]string, s string, index bool) {
+	m := annotation.FindStringSubmatch(s)
+	if m == nil {
+		return // the front end has told
+	}
+	types := "manifest"
+	if m[1] != "" {
+		types = m[1]
+	}
+	for typ := range strings.SplitSeq(types, ",") {
+		name, _, _ := strings.Cut(typ, "[")
+		if strings.HasPrefix(name, exptypes.AnnotationIndex) && !index {
 			continue
 		}
-		for n, o := range builds[0].Values.Outputs {
-			if o.Type != schema.OutputImage {
-				continue
-			}
-			all := imageExport{target: t.Name, output: o, index: t.Declared > 1}
-			for _, b := range builds {
-				single := imageExport{target: t.Name, output: o, builds: []*build{b}}
-				if n < len(b.Values.Outputs) && b.Values.Outputs[n].Type == schema.OutputImage {
-					single.output = b.Values.Outputs[n]
-				}
-				for _, tag := range b.Values.Tags {
-					switch {
-					case !taggedByAll(builds, tag):
-						single.tags = append(single.tags, tag)
-					case !slices.Contains(all.tags, tag):
-						all.tags = append(all.tags, tag)
-					}
-				}
-				if len(single.tags) > 0 {
-					out = append(out, &single)
-				}
-			}
-			if all.builds = builds; len(all.tags) > 0 || len(t.Tags) == 0 {
-				out = append(out, &all)
-			}
+		attrs["annotation-"+typ+"."+m[2]] = m[3]
+	}
+}
+
+func decodeDescriptor(s string) json.RawMessage {
+	text, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || !json.Valid(text) {
+		return nil
+	}
+	return text
+}
+
+// platformDigests finds the digest of each platform's image. The daemon has just made the index, so no registry is
+// asked; nil if the daemon cannot tell.
+func (r *run) platformDigests(ctx context.Context, e *export) map[string]string {
+	var desc ocispecs.Descriptor
+	if json.Unmarshal(e.done.Descriptor, &desc) != nil || !e.index && !strings.Contains(desc.MediaType, "index") && !strings.Contains(desc.MediaType, "list") {
+		return map[string]string{e.builds[0].Platform.String(): e.done.Digest}
+	}
+	store := proxy.NewContentStore(r.client.ContentClient())
+	d := digest.Digest(e.done.Digest)
+	info, err := store.Info(ctx, d)
+	if err != nil || info.Size > maxIndex {
+		return nil
+	}
+	text, err := content.ReadBlob(ctx, store, ocispecs.Descriptor{Digest: d, Size: info.Size})
+	if err != nil {
+		return nil
+	}
+	var index ocispecs.Index
+	if json.Unmarshal(text, &index) != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for _, m := range index.Manifests {
+		if m.Platform != nil && m.Platform.OS != "unknown" { // attestations
+			out[fromOCI(platforms.Normalize(*m.Platform)).String()] = m.Digest.String()
 		}
 	}
 	return out
-}
-
-func taggedByAll(builds []*build, tag string) bool {
-	return !slices.ContainsFunc(builds, func(b *build) bool { return !slices.Contains(b.Values.Tags, tag) })
-}
-
-// exportImage makes one image or index of definitions that were solved before, and returns its digest.
-func (r *run) exportImage(ctx context.Context, e *imageExport) (string, error) {
-	verb := "storing"
-	if e.output.Push {
-		verb = "pushing"
-	}
-	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: verb + " " + strings.Join(e.tags, ", ")})
-	attrs := map[string]string{}
-	maps.Copy(attrs, e.output.Attrs)
-	if len(e.tags) > 0 {
-		attrs["name"] = strings.Join(e.tags, ",")
-	}
-	attrs["push"] = strconv.FormatBool(e.output.Push)
-	opt := r.solveOpt()
-	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
-	resp, err := r.client.Build(ctx, opt, product, e.assemble, nil)
-	if err != nil {
-		return "", err
-	}
-	return resp.ExporterResponse[exptypes.ExporterImageDigestKey], nil
-}
-
-// assemble is the build that the exporter takes its result from.
-func (e *imageExport) assemble(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	res := gateway.NewResult()
-	var ps exptypes.Platforms
-	for _, b := range e.builds {
-		one, err := gc.Solve(ctx, gateway.SolveRequest{Definition: b.def.ToPB()})
-		if err != nil {
-			return nil, err
-		}
-		p := b.exportPlatform()
-		ps.Platforms = append(ps.Platforms, p)
-		suffix := ""
-		if e.index {
-			suffix = "/" + p.ID
-			res.AddRef(p.ID, one.Ref)
-		} else {
-			res.SetRef(one.Ref)
-		}
-		res.AddMeta(exptypes.ExporterImageConfigKey+suffix, b.result.config)
-		if len(b.result.base) > 0 {
-			res.AddMeta(exptypes.ExporterImageBaseConfigKey+suffix, b.result.base)
-		}
-		if b.result.epoch != nil {
-			res.AddMeta(commonexptypes.ExporterEpochKey+suffix, []byte(strconv.FormatInt(b.result.epoch.Unix(), 10)))
-		}
-	}
-	md, err := json.Marshal(ps)
-	if err != nil {
-		return nil, err
-	}
-	res.AddMeta(exptypes.ExporterPlatformsKey, md)
-	return res, nil
-}
-
-// exportPlatform is the build's platform in an index. A windows image takes the version of the system from its base.
-func (b *build) exportPlatform() exptypes.Platform {
-	p := exptypes.Platform{ID: b.id(), Platform: platforms.Normalize(toOCI(b.Platform))}
-	var cfg ocispecs.Platform
-	if p.Platform.OS == "windows" && json.Unmarshal(b.result.config, &cfg) == nil && cfg.OS == "windows" {
-		p.Platform.OSVersion, p.Platform.OSFeatures = cfg.OSVersion, cfg.OSFeatures
-	}
-	return p
 }

@@ -43,11 +43,22 @@ type localDest struct {
 	output string // the output's own dest, which the report names
 }
 
-// newLocalExport lists the local outputs of the plan and makes the staging folder for them.
+// newLocalExport lists the local outputs of the plan and makes the staging folder for them and for archives.
 func (r *run) newLocalExport(owner output.Owner) (*localExport, error) {
 	e := &localExport{}
-	var roots []string
+	var roots, files []string
 	var uses []plan.Use
+	for _, x := range r.exports {
+		switch x.output.Place() {
+		case schema.Folder:
+			roots = append(roots, x.output.Dest)
+		case schema.Archive:
+			files = append(files, x.output.Dest)
+		default:
+			continue
+		}
+		uses = append(uses, x.builds[0].use())
+	}
 	for _, b := range r.builds {
 		if !b.Requested {
 			continue
@@ -65,18 +76,18 @@ func (r *run) newLocalExport(owner output.Owner) (*localExport, error) {
 			uses = append(uses, b.use())
 		}
 	}
-	if len(roots) == 0 {
+	if len(roots)+len(files) == 0 {
 		return e, nil
 	}
 	var err error
-	if e.staging, err = output.NewStaging(roots, owner); err != nil {
+	if e.staging, err = output.NewStaging(roots, owner, files...); err != nil {
 		return nil, &exec.Failure{Kind: exec.OutputFailed, Uses: uses, Err: err}
 	}
 	return e, nil
 }
 
 func (e *localExport) add(b *build, o schema.Output) error {
-	split := b.several() && !b.ownDest(o.Dest)
+	split := b.several() && !b.ownDest(o)
 	attrs := maps.Clone(o.Attrs)
 	if v, ok := attrs["platform-split"]; ok {
 		var err error
@@ -103,11 +114,11 @@ func (e *localExport) add(b *build, o schema.Output) error {
 	return nil
 }
 
-// ownDest reports whether the build file gives each platform of the target a folder of its own already.
-func (b *build) ownDest(dest string) bool {
+// ownDest reports whether the build file gives each platform of the target a place of its own for an output already.
+func (b *build) ownDest(want schema.Output) bool {
 	n := 0
 	for _, o := range b.target.Outputs {
-		if o.Type == schema.OutputLocal && o.Dest == dest {
+		if o.Type == want.Type && o.Dest == want.Dest {
 			if o.Platform == "" {
 				return false
 			}
@@ -131,14 +142,14 @@ func (e *localExport) close() {
 	}
 }
 
-// exportLocals receives every local output into the staging folder, with one build for all outputs of equal attributes,
+// exportLocals receives every local output into the staging folder, with one request for all outputs of equal attributes and privileges,
 // and checks the files.
 func (r *run) exportLocals(ctx context.Context, _ gateway.Client) error {
 	e := r.export
 	for rest := e.items; len(rest) > 0; {
 		var group, others []*localItem
 		for _, it := range rest {
-			if maps.Equal(it.attrs, rest[0].attrs) {
+			if maps.Equal(it.attrs, rest[0].attrs) && maps.Equal(it.build.attestations(), rest[0].build.attestations()) && slices.Equal(it.build.entitlements, rest[0].build.entitlements) {
 				group = append(group, it)
 			} else {
 				others = append(others, it)
@@ -169,17 +180,18 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: "receiving files for " + strings.Join(names, ", ")})
 	attrs := map[string]string{"platform-split": "true"}
 	maps.Copy(attrs, items[0].attrs)
-	opt := r.solveOpt()
+	opt := r.solveOpt(items[0].build)
+	maps.Copy(opt.FrontendAttrs, items[0].build.attestations())
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, Attrs: attrs}}
 	_, err := r.client.Build(ctx, opt, product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		res := gateway.NewResult()
 		var ps exptypes.Platforms
 		for _, it := range items {
-			one, err := gc.Solve(ctx, gateway.SolveRequest{Definition: it.build.def.ToPB()})
+			ref, err := r.solveResult(ctx, gc, it.build)
 			if err != nil {
 				return nil, err
 			}
-			res.AddRef(it.key, one.Ref)
+			res.AddRef(it.key, ref)
 			ps.Platforms = append(ps.Platforms, exptypes.Platform{ID: it.key, Platform: toOCI(it.build.Platform)})
 		}
 		md, err := json.Marshal(ps)
@@ -200,28 +212,29 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 	return nil
 }
 
-// exportFailed notes a failure that is not that of a build.
 func (r *run) exportFailed(ctx context.Context, kind exec.FailureKind, err error, items ...*localItem) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	p := problem{err: err, kind: kind}
+	var builds []*build
 	for _, it := range items {
-		p.uses = append(p.uses, it.build.use())
+		builds = append(builds, it.build)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.problems = append(r.problems, p)
-	return errStopped
+	return r.noteExport(err, kind, builds...)
 }
 
 // check looks at every program of a result. One for another machine than the target's is an error if the plan changed
 // the Dockerfile, since then the change is to blame; else it is the user's own and worth a remark.
 func (r *run) check(it *localItem) error {
-	rewritten := slices.ContainsFunc(it.build.Stages, func(id string) bool {
-		st := r.plan.Stage(id)
-		return st != nil && st.Evidence != nil
-	})
+	rewritten, vouched := false, ""
+	for _, id := range it.build.Stages {
+		if st := r.plan.Stage(id); st != nil && st.Evidence != nil {
+			rewritten = true
+			if *st.Evidence == plan.Vouched && st.Kind == plan.Cross {
+				vouched = st.Stage
+			}
+		}
+	}
 	root := filepath.Join(r.export.dir(), it.key)
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -234,6 +247,9 @@ func (r *run) check(it *localItem) error {
 		}
 		rel, _ := filepath.Rel(root, path) // both come from one walk
 		text := fmt.Sprintf("%s of target %s is %s, but was built for %s", filepath.ToSlash(rel), it.build.Target, wrong.Found, it.build.Platform)
+		if vouched != "" {
+			return fmt.Errorf("%s; nothing was written; %s vouches for stage %s, which may not be right", text, it.build.target.Strategy, vouched)
+		}
 		if rewritten {
 			return fmt.Errorf("%s; nothing was written; build it with strategy \"emulate\", and report this as a bug", text)
 		}
@@ -242,8 +258,8 @@ func (r *run) check(it *localItem) error {
 	})
 }
 
-// commitLocals puts the received files where they belong.
-func (r *run) commitLocals() error {
+// commitFiles puts the received files and archives where they belong. Nothing is received any more.
+func (r *run) commitFiles(context.Context) error {
 	e := r.export
 	if e.staging == nil {
 		return nil
@@ -251,11 +267,10 @@ func (r *run) commitLocals() error {
 	var moves []output.Move
 	var from []string // platform of each move
 	var of []*exec.OutputResult
-	var uses []plan.Use
 	var results []*exec.OutputResult
-	changed := map[*exec.OutputResult]int{}
+	var builds []*build
 	for _, it := range e.items {
-		uses = append(uses, it.build.use())
+		builds = append(builds, it.build)
 		for _, d := range it.dests {
 			moves = append(moves, output.Move{From: it.key, Dest: d.folder})
 			from = append(from, it.build.Platform.String())
@@ -267,11 +282,23 @@ func (r *run) commitLocals() error {
 			of = append(of, results[i])
 		}
 	}
+	for _, x := range r.exports {
+		if x.key == "" {
+			continue
+		}
+		builds = append(builds, x.builds...)
+		m := output.Move{From: x.key, Dest: x.output.Dest}
+		if x.output.Place() == schema.Archive {
+			m.From, m.File = filepath.Join(x.key, filepath.Base(x.output.Dest)), true
+		}
+		moves, results, of = append(moves, m), append(results, &x.done), append(of, &x.done)
+	}
 	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: "writing files"})
 	done, err := e.staging.Commit(moves)
 	if err != nil {
-		return &exec.Failure{Kind: exec.OutputFailed, Uses: uses, Err: err}
+		return r.noteExport(err, exec.OutputFailed, builds...)
 	}
+	changed := map[*exec.OutputResult]int{}
 	for i, d := range done {
 		of[i].Files += d.Files
 		of[i].Bytes += d.Bytes

@@ -31,6 +31,9 @@ func (r *run) note(ctx context.Context, b *build, err error) error {
 	if err == nil {
 		return nil
 	}
+	if r.excused(ctx, b, err) {
+		return nil
+	}
 	p := problem{build: b, err: err, uses: []plan.Use{b.use()}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,9 +90,21 @@ func (r *run) failures(err error) error {
 		}
 		return r.failure(problem{err: err})
 	}
+	var errs []error
+	for _, g := range r.causes(r.problems) {
+		errs = append(errs, r.failure(g))
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// causes groups problems that have one cause.
+func (r *run) causes(problems []problem) []problem {
 	var groups []problem
 	at := map[string]int{}
-	for _, p := range r.problems {
+	for _, p := range problems {
 		key := r.key(p)
 		i, ok := at[key]
 		if !ok {
@@ -103,21 +118,15 @@ func (r *run) failures(err error) error {
 			groups[i].build, groups[i].err = p.build, p.err
 		}
 	}
-	var errs []error
-	for _, g := range groups {
-		errs = append(errs, r.failure(g))
-	}
-	if len(errs) == 1 {
-		return errs[0]
-	}
-	return errors.Join(errs...)
+	return groups
 }
 
 func (r *run) failure(p problem) *exec.Failure {
 	f := &exec.Failure{Err: p.err, Kind: p.kind}
-	for _, b := range r.builds { // plan order
-		if slices.Contains(p.uses, b.use()) {
-			f.Uses = append(f.Uses, b.use())
+	for i := range r.plan.Builds {
+		b := &r.plan.Builds[i]
+		if u := (plan.Use{Target: b.Target, Platform: b.Platform.String()}); slices.Contains(p.uses, u) {
+			f.Uses = append(f.Uses, u)
 		}
 	}
 	r.locate(f, p)
@@ -208,6 +217,8 @@ func classify(f *exec.Failure, err error) {
 var (
 	checksum = regexp.MustCompile(`failed to compute cache key: failed to calculate checksum of ref \S+: `)
 	resolve  = regexp.MustCompile(`failed to resolve source metadata for \S+: `)
+	noSecret = regexp.MustCompile(`^secret ([^\s#]+)(?:#\S+)?: not found$`)
+	noGrant  = regexp.MustCompile(`^.*?(?:granting entitlement )?(network\.host|security\.insecure|device) is not allowed.*$`)
 	noMatch  = regexp.MustCompile(`no match for platform in manifest( \S+)?: not found`)
 )
 
@@ -225,6 +236,14 @@ func sentence(f *exec.Failure, p problem) string {
 		}
 	}
 	s = checksum.ReplaceAllString(s, "")
+	if m := noSecret.FindStringSubmatch(s); m != nil {
+		target := "its target"
+		if p.build != nil {
+			target = "target " + p.build.Target
+		}
+		s = fmt.Sprintf("%s needs the secret %s, which %s does not have; add secret = [\"id=%s,...\"] to it", f.Step, m[1], target, m[1])
+	}
+	s = noGrant.ReplaceAllString(s, "the daemon does not allow $1; start it with insecure-entitlements = [\"$1\"]")
 	copies := strings.HasPrefix(f.Step, "COPY ") || strings.HasPrefix(f.Step, "ADD ")
 	if copies && strings.HasSuffix(s, ": not found") && !strings.Contains(f.Step, "--from=") && p.build != nil {
 		s = fmt.Sprintf("%s in the context %s; an ignore file may exclude it", s, p.build.Values.Context)

@@ -42,7 +42,7 @@ func (b *Backend) Images(ctx context.Context, refs []string) (map[string]plan.Im
 	if len(refs) == 0 {
 		return out, nil
 	}
-	s, err := b.openSession(ctx, "")
+	s, err := b.openSession(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the session with BuildKit cannot be opened: %w", err)
 	}
@@ -97,7 +97,7 @@ func (b *Backend) image(ctx context.Context, gc gateway.Client, ref string) plan
 		return img
 	}
 	if own {
-		img.Env, img.OnBuild = nonNil(cfg.Config.Env), nonNil(cfg.Config.OnBuild)
+		img.Env, img.OnBuild, img.Workdir = nonNil(cfg.Config.Env), nonNil(cfg.Config.OnBuild), cfg.Config.WorkingDir
 	}
 	img.Platforms = b.imagePlatforms(ctx, dgst, cfg.Platform)
 	return img

@@ -1,7 +1,6 @@
 package buildkit
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,7 +13,6 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
-	"google.golang.org/protobuf/proto"
 )
 
 // locals makes all builds of a run read a folder through one and the same step. Each build by itself asks for just the
@@ -125,54 +123,15 @@ func (l *locals) united(src *localSource) (*pb.SourceOp, error) {
 	return &pb.SourceOp{Identifier: "local://" + src.name, Attrs: attrs}, nil
 }
 
-// rewrite returns the definition with the common steps in place of its own, and the digests of all that depends on them
-// made anew.
+// rewrite returns the definition with the common steps in place of its own.
 func (l *locals) rewrite(def *llb.Definition) (*llb.Definition, error) {
-	out := &llb.Definition{Metadata: map[digest.Digest]llb.OpMetadata{}, Constraints: def.Constraints}
-	moved := map[digest.Digest]digest.Digest{}
-	seen := map[digest.Digest]bool{}
-	for _, raw := range def.Def { // inputs come before their users
-		var op pb.Op
-		if err := op.UnmarshalVT(raw); err != nil {
-			return nil, err
+	return rewriteOps(def, func(_ digest.Digest, op *pb.Op) (bool, error) {
+		src := asLocal(op)
+		if src == nil {
+			return false, nil
 		}
-		changed := false
-		if src := asLocal(&op); src != nil {
-			united, err := l.united(src)
-			if err != nil {
-				return nil, err
-			}
-			op.Op, changed = &pb.Op_Source{Source: united}, true
-		}
-		for _, in := range op.Inputs {
-			if to, ok := moved[digest.Digest(in.Digest)]; ok {
-				in.Digest, changed = string(to), true
-			}
-		}
-		old := digest.FromBytes(raw)
-		if changed {
-			var err error
-			if raw, err = (proto.MarshalOptions{Deterministic: true}).Marshal(&op); err != nil {
-				return nil, err
-			}
-		}
-		now := digest.FromBytes(raw)
-		if now != old {
-			moved[old] = now
-		}
-		if !seen[now] {
-			seen[now] = true
-			out.Def = append(out.Def, raw)
-		}
-	}
-	for d, md := range def.Metadata {
-		out.Metadata[cmp.Or(moved[d], d)] = md
-	}
-	if def.Source != nil {
-		out.Source = &pb.Source{Infos: def.Source.Infos, Locations: map[string]*pb.Locations{}}
-		for d, at := range def.Source.Locations {
-			out.Source.Locations[string(cmp.Or(moved[digest.Digest(d)], digest.Digest(d)))] = at
-		}
-	}
-	return out, nil
+		united, err := l.united(src)
+		op.Op = &pb.Op_Source{Source: united}
+		return true, err
+	})
 }

@@ -26,7 +26,7 @@ func (r *run) primers() map[*build]*primer {
 	leaders, users := map[key]*primer{}, map[key]map[string]bool{}
 	of := map[*build]key{}
 	for _, b := range r.builds {
-		if !b.Requested || b.err != nil {
+		if !b.Requested || b.err != nil || len(b.entitlements) > 0 {
 			continue
 		}
 		for _, id := range b.Stages {
@@ -71,7 +71,7 @@ func (r *run) prime(ctx context.Context, gc gateway.Client, b *build, p *primer)
 	if def == nil {
 		return nil
 	}
-	_, err := gc.Solve(ctx, gateway.SolveRequest{Definition: def, Evaluate: true})
+	_, err := gc.Solve(ctx, gateway.SolveRequest{Definition: def, Evaluate: true, CacheImports: b.imports})
 	return err
 }
 

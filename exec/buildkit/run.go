@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"golang.org/x/sync/errgroup"
@@ -41,10 +42,22 @@ type run struct {
 	locals  *locals
 	images  imageCache
 	export  *localExport
+	exports []*export
+	private *private
+
+	// over is closed when the hub has done all its work, and beside counts what runs next to it.
+	over      chan struct{}
+	beside    sync.WaitGroup
+	besideCtx context.Context // ends when the hub fails
+
+	cacheStores map[string]content.Store // caches in folders, by the names under which the session serves them
 
 	mu       sync.Mutex
+	remarks  []string
 	problems []problem
+	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
+	engines  map[string]*engine // by address
 }
 
 // Run executes the plan; see the package documentation. The result tells how each build was solved, also after a
@@ -57,27 +70,24 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 		return nil, err
 	}
 	defer r.export.close()
-	r.session, err = b.openSession(ctx, r.export.dir())
+	if err := r.checkExports(ctx); err != nil {
+		return nil, err
+	}
+	r.session, err = r.openSession(ctx)
 	if err != nil {
 		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}
 	}
 	r.locals = &locals{session: r.session.ID()}
 	err = r.hub(ctx)
-	r.session.end() // from here on nothing arrives in the staging folder
+	r.session.end()
 	if ctx.Err() != nil {
 		return r.result(), context.Cause(ctx)
 	}
-	if err = r.failures(err); err != nil {
-		return r.result(), err
-	}
-	if err := r.commitLocals(); err != nil {
-		return r.result(), err
-	}
-	return r.result(), nil
+	return r.result(), r.failures(err)
 }
 
 func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
-	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}}
+	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}, over: make(chan struct{})}
 	r.steps = newSteps(p, r.emit)
 	byUse := map[plan.Use]*build{}
 	for i := range p.Builds {
@@ -100,14 +110,21 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 		byUse[bd.use()] = bd
 		r.builds = append(r.builds, bd)
 	}
+	r.markNeeded()
 	var err error
+	if r.private, err = r.newPrivate(); err != nil {
+		return nil, err
+	}
+	r.findImports()
+	r.steps.hide = r.private.hide
+	r.exports = r.listExports()
 	r.export, err = r.newLocalExport(b.opt.Owner)
 	return r, err
 }
 
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
-	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests()}
+	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests(), Missing: r.missed()}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:
@@ -125,6 +142,9 @@ func (r *run) hub(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go r.probe(ctx, cancel)
+	var stop context.CancelFunc
+	r.besideCtx, stop = context.WithCancel(ctx)
+	defer stop()
 	status := make(chan *client.SolveStatus)
 	drained, done := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -135,7 +155,12 @@ func (r *run) hub(ctx context.Context) error {
 	}()
 	go func() {
 		_, err := r.client.Build(ctx, r.solveOpt(), product, r.buildAll, status)
+		if err != nil {
+			stop()
+		}
+		close(r.over)
 		<-drained
+		r.beside.Wait()
 		done <- err
 	}()
 	select {
@@ -159,9 +184,14 @@ func causeOr(ctx context.Context, err error) error {
 	return err
 }
 
-// solveOpt are the options of every build that shares the run's session.
-func (r *run) solveOpt() client.SolveOpt {
-	return client.SolveOpt{SharedSession: r.session.Session, SessionPreInitialized: true, Internal: true, FrontendAttrs: map[string]string{}}
+// solveOpt are the options of a request that shares the run's session, with the privileges of some builds.
+func (r *run) solveOpt(builds ...*build) client.SolveOpt {
+	var grants []string
+	for _, b := range builds {
+		grants = append(grants, b.entitlements...)
+	}
+	return client.SolveOpt{SharedSession: r.session.Session, SessionPreInitialized: true, Internal: true, FrontendAttrs: map[string]string{},
+		AllowedEntitlements: grants}
 }
 
 // errStopped ends the hub after a failure that was noted.
@@ -169,7 +199,7 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.exportLocals, r.exportImages}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.exportLocals, r.exportAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {
@@ -191,6 +221,9 @@ func (r *run) convertAll(ctx context.Context, gc gateway.Client) error {
 			b.result, b.err = r.convert(gctx, gc, b)
 			if b.err == nil {
 				b.def, b.err = b.result.state.Marshal(gctx)
+			}
+			if b.err == nil {
+				b.err = b.own()
 			}
 			if b.err == nil {
 				b.err = r.locals.collect(b.def)
@@ -235,8 +268,12 @@ func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
 				return context.Cause(gctx)
 			}
 			err := r.prime(gctx, gc, b, primers[b])
-			if err == nil {
-				_, err = gc.Solve(gctx, gateway.SolveRequest{Definition: b.def.ToPB(), Evaluate: true})
+			switch {
+			case err != nil:
+			case len(b.entitlements) > 0:
+				err = r.solveAlone(ctx, b)
+			default:
+				_, err = gc.Solve(gctx, r.solveRequest(b))
 			}
 			return r.note(gctx, b, err)
 		})

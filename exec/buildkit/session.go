@@ -23,9 +23,21 @@ type buildSession struct {
 	done chan struct{}
 }
 
-// openSession starts the session of a run. Local exports arrive in the folder receive, if that is not empty; extra is
-// offered to the daemon beside folders and registry credentials.
-func (b *Backend) openSession(ctx context.Context, receive string, extra ...session.Attachable) (*buildSession, error) {
+// openSession starts the session of a run. Local exports arrive in the staging folder.
+func (r *run) openSession(ctx context.Context) (*buildSession, error) {
+	more, err := r.private.attach()
+	if err != nil {
+		return nil, err
+	}
+	more = append(more, r.attachCaches()...)
+	if dir := r.export.dir(); dir != "" {
+		more = append(more, filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, dir)))
+	}
+	return r.Backend.openSession(ctx, more...)
+}
+
+// openSession starts a session that offers folders, credentials and more.
+func (b *Backend) openSession(ctx context.Context, more ...session.Attachable) (*buildSession, error) {
 	s, err := session.NewSession(context.WithoutCancel(ctx), sharedKey())
 	if err != nil {
 		return nil, err
@@ -34,16 +46,13 @@ func (b *Backend) openSession(ctx context.Context, receive string, extra ...sess
 	// What a session offers is announced when it starts, so everything is added before.
 	s.Allow(filesync.NewFSSyncProvider(bs.dirs))
 	s.Allow(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: b.credentials()}))
-	for _, a := range extra {
+	for _, a := range more {
 		s.Allow(a)
-	}
-	if receive != "" {
-		s.Allow(filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, receive)))
 	}
 	go func() {
 		defer close(bs.done)
 		// The run ends the session by Close; a failure to connect shows in the first call that needs it.
-		_ = s.Run(context.WithoutCancel(ctx), b.client.Dialer())
+		_ = s.Run(context.WithoutCancel(ctx), b.dialSession)
 	}()
 	return bs, nil
 }

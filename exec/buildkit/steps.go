@@ -24,7 +24,8 @@ import (
 // several builds is one step of several stage instances.
 type steps struct {
 	emit  func(exec.Event)
-	order map[string]int // stage ids, by position in the plan
+	hide  func(held, data []byte, last bool) (out, rest []byte) // takes secrets out of logs; may be nil
+	order map[string]int                                        // stage ids, by position in the plan
 
 	mu    sync.Mutex
 	known map[digest.Digest]*step
@@ -43,6 +44,7 @@ type step struct {
 	runs               int
 	held               bool // looked up, nothing reported
 	logs               tail
+	unsaid             []byte // the end of the log, in case that it is the beginning of a secret
 }
 
 func newSteps(p *plan.Plan, emit func(exec.Event)) *steps {
@@ -152,9 +154,20 @@ func (s *steps) update(m *client.SolveStatus) {
 	}
 	for _, l := range m.Logs {
 		st := s.get(l.Vertex)
-		st.logs.write(l.Data)
-		s.emit(exec.Event{Type: exec.StepLog, Time: l.Timestamp, Stages: st.stages, Step: st.id, Name: st.name, Line: st.line(), Data: l.Data})
+		s.log(st, l.Timestamp, l.Data, !st.completed.IsZero())
 	}
+}
+
+// log reports what a step printed. With last set, nothing will follow.
+func (s *steps) log(st *step, at time.Time, data []byte, last bool) {
+	if s.hide != nil {
+		data, st.unsaid = s.hide(st.unsaid, data, last)
+	}
+	if len(data) == 0 {
+		return
+	}
+	st.logs.write(data)
+	s.emit(exec.Event{Type: exec.StepLog, Time: at, Stages: st.stages, Step: st.id, Name: st.name, Line: st.line(), Data: data})
 }
 
 // vertex reports what is new in a vertex. The daemon repeats itself, and runs a step that has no input twice: once to
@@ -182,6 +195,7 @@ func (s *steps) vertex(v *client.Vertex) {
 		return
 	}
 	st.held = false
+	s.log(st, st.completed, nil, true)
 	ev.Type, ev.Time, ev.Started, ev.Cached, ev.Err = exec.StepDone, st.completed, st.started, v.Cached, v.Error
 	if ev.Started.IsZero() {
 		ev.Started = st.completed

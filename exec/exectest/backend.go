@@ -18,11 +18,12 @@ type Step struct {
 	Err    string
 }
 
-// Backend plays Steps and returns Err. With Block it then waits for the context to end. Started, if not nil, is closed
+// Backend plays Steps and returns Result and Err. With Block it then waits for the context to end. Started, if not nil, is closed
 // when the run begins.
 type Backend struct {
 	Steps   []Step
 	Err     error
+	Result  exec.Result
 	Block   bool
 	Started chan struct{}
 }
@@ -53,7 +54,7 @@ func (b *Backend) Run(ctx context.Context, _ *plan.Plan, _ exec.Options, emit fu
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
 	}
-	return &exec.Result{}, b.Err
+	return &b.Result, b.Err
 }
 
 // Close does nothing.

@@ -209,19 +209,28 @@ func (d *Decision) checkOutputs(ctx context.Context, candidates []plan.Use, w Wo
 	}
 }
 
-// keepTogether lets all platforms of a target run if one has to and they make an output together.
+// keepTogether lets a build run if a target that comes before it has to, or another platform with which it makes an output.
 func (d *Decision) keepTogether() {
 	rerun := map[string]bool{}
 	for u := range d.Why {
 		rerun[u.Target] = true
 	}
-	d.Unchanged = slices.DeleteFunc(d.Unchanged, func(u plan.Use) bool {
-		if rerun[u.Target] && d.judged[u].Joint {
-			d.Why[u] = "another platform of the target has to run"
+	for again := true; again; { // until no build is added: one may come before another
+		again = false
+		d.Unchanged = slices.DeleteFunc(d.Unchanged, func(u plan.Use) bool {
+			j := d.judged[u]
+			switch {
+			case rerun[u.Target] && j.Joint:
+				d.Why[u] = "another platform of the target has to run"
+			case slices.ContainsFunc(j.After, func(t string) bool { return rerun[t] }):
+				d.Why[u] = "a target that comes before it has to run"
+			default:
+				return false
+			}
+			rerun[u.Target], again = true, true
 			return true
-		}
-		return false
-	})
+		})
+	}
 }
 
 // collect sums up the outputs of the unchanged builds, one entry for each output of a target.

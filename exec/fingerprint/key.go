@@ -3,8 +3,6 @@ package fingerprint
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -23,6 +21,8 @@ type part struct {
 	Static  string
 	Folders []folder
 	Links   map[string]plan.Use `json:",omitempty"`
+	// After are targets that are built before this one.
+	After []string `json:",omitempty"`
 	// Joint says that the platforms of the target make an output together.
 	Joint bool `json:",omitempty"`
 
@@ -39,20 +39,6 @@ type folder struct {
 	Dockerfile string `json:",omitempty"`
 	// Whole folders have no ignore file.
 	Whole bool `json:",omitempty"`
-}
-
-// static is everything but files that the result of a build depends on.
-type static struct {
-	Several bool
-	// Together are the platforms that make one output with this one.
-	Together  []string
-	Values    *schema.Build
-	Path      string // of the Dockerfile
-	Text      string
-	Rewritten *string
-	Built     string
-	Stages    []stage
-	Nodes     []plan.Node
 }
 
 // stage is the part of a [plan.Stage] that decides what is run: not who else uses it, nor in which words that is told.
@@ -80,7 +66,7 @@ func partsOf(p *plan.Plan) []*part {
 }
 
 func partOf(p *plan.Plan, stages map[string]*plan.Stage, b *plan.Build) *part {
-	out := &part{Target: b.Target, Platform: b.Platform.String(), Requested: b.Requested, Links: b.Links, build: b}
+	out := &part{Target: b.Target, Platform: b.Platform.String(), Requested: b.Requested, Links: b.Links, After: b.After, build: b}
 	d, t := p.Dockerfile(b.Dockerfile), p.Target(b.Target)
 	if d == nil || t == nil || slices.ContainsFunc(b.Stages, func(id string) bool { return stages[id] == nil }) {
 		out.never = "the plan is not complete"
@@ -89,21 +75,24 @@ func partOf(p *plan.Plan, stages map[string]*plan.Stage, b *plan.Build) *part {
 	if out.never = never(b, d, stages); out.never != "" {
 		return out
 	}
-	v := static{Several: t.Declared > 1, Values: b.Values, Path: d.Path, Text: d.Text, Rewritten: d.Rewritten, Built: d.Built, Nodes: p.Facts.Nodes}
+	alone := *b // without what depends on which other targets are in the plan
+	alone.Dockerfile, alone.Requested, alone.Links, alone.After = "", false, nil, nil
+	file := *d
+	file.ID = ""
+	var together []string
 	if slices.ContainsFunc(b.Values.Outputs, func(o schema.Output) bool { return o.Type != schema.OutputLocal }) {
-		out.Joint, v.Together = true, t.Platforms
+		out.Joint, together = true, t.Platforms
 	}
+	var used []stage
 	for _, id := range b.Stages {
 		s := stages[id]
-		v.Stages = append(v.Stages, stage{s.ID, s.Kind, s.Evidence, s.Placements, s.Inputs, s.Caches})
+		used = append(used, stage{s.ID, s.Kind, s.Evidence, s.Placements, s.Inputs, s.Caches})
 	}
-	text, err := json.Marshal(v)
-	if err != nil {
+	var err error
+	if out.Static, err = Hash(alone, file, used, together, t.Declared, p.Facts.Nodes); err != nil {
 		out.never = err.Error()
-		return out
 	}
-	sum := sha256.Sum256(text)
-	out.Static, out.Folders = hex.EncodeToString(sum[:]), foldersOf(b)
+	out.Folders = foldersOf(b)
 	return out
 }
 
@@ -134,7 +123,7 @@ func never(b *plan.Build, d *plan.Dockerfile, stages map[string]*plan.Stage) str
 		return "it asks for base images anew"
 	case v.Call != "":
 		return "it is a question, not a build"
-	case len(v.CacheTo) > 0:
+	case len(v.CacheTo)+len(b.CacheTo) > 0:
 		return "it writes a cache"
 	case len(v.Policies) > 0:
 		return "its sources are judged anew"

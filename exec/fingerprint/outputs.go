@@ -82,7 +82,7 @@ func (d *Decision) Remember(rep *exec.Report) error {
 			ran = append(ran, p.use())
 		}
 	}
-	if rep.Err != nil || len(rep.Failures) > 0 {
+	if rep.Err != nil || len(rep.Failures)+len(rep.Missing) > 0 {
 		return d.memory.forget(ran)
 	}
 	now := d.memory.load() // what other runs have noted meanwhile

@@ -6,16 +6,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
 // Move says where a part of the results belongs.
 type Move struct {
-	// From is a folder relative to [Staging.Dir]; Commit uses it up. Two moves of one Commit may name the same one.
+	// From is a folder, or with File a file, relative to [Staging.Dir]; Commit uses it up. Two moves of one Commit may
+	// name the same one.
 	From string
 	// Dest is the absolute folder that its content goes to: one of the destinations that [NewStaging] was given, or a
-	// folder below one. It need not exist.
+	// folder below one. It need not exist. With File it is the path of the file.
 	Dest string
+	File bool
 }
 
 // Result tells what one [Move] did.
@@ -114,6 +117,9 @@ func (c *commit) survey(m Move) (Result, error) {
 	if !filepath.IsLocal(m.From) {
 		return r, fmt.Errorf("%q is not a folder of the staging folder", m.From)
 	}
+	if m.File {
+		return c.surveyFile(m)
+	}
 	dest, err := c.destination(m.Dest)
 	if err != nil {
 		return r, err
@@ -160,6 +166,31 @@ func (c *commit) survey(m Move) (Result, error) {
 	return r, err
 }
 
+// surveyFile is survey for a single file.
+func (c *commit) surveyFile(m Move) (Result, error) {
+	dest, err := resolveFile(m.Dest)
+	if err != nil {
+		return Result{}, err
+	}
+	if !slices.Contains(c.s.dests, dest) {
+		return Result{}, fmt.Errorf("%s leads to %s, which is no output of this run", m.Dest, dest)
+	}
+	from := filepath.Join(c.s.Dir(), m.From)
+	fi, err := os.Lstat(from)
+	if err != nil || !fi.Mode().IsRegular() {
+		return Result{}, fmt.Errorf("the build made no file for %s", m.Dest)
+	}
+	if err := c.makeAll(filepath.Dir(dest)); err != nil {
+		return Result{}, err
+	}
+	r := Result{Files: 1, Bytes: fi.Size()}
+	changed, err := c.file(from, dest, fi)
+	if changed {
+		r.Changed = 1
+	}
+	return r, err
+}
+
 // destination resolves the folder of a move, checks it and lists the folders that are missing on the way.
 func (c *commit) destination(dest string) (string, error) {
 	d, err := resolve(dest)
@@ -173,16 +204,21 @@ func (c *commit) destination(dest string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%s leads to %s, outside of the output folders of this run", dest, d)
 	}
+	return d, c.makeAll(d)
+}
+
+// makeAll lists a folder and its parents as far as they are missing.
+func (c *commit) makeAll(dir string) error {
 	var missing []string
-	for p := d; !isDir(p); p = filepath.Dir(p) {
+	for p := dir; !isDir(p); p = filepath.Dir(p) {
 		missing = append(missing, p)
 	}
 	for i := len(missing) - 1; i >= 0; i-- {
 		if err := c.newFolder(missing[i], createdPerm); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return d, nil
+	return nil
 }
 
 // folder handles a folder of the result that goes to path, and returns where its content goes.

@@ -14,7 +14,7 @@ import (
 var (
 	killBefore = tree{"p/bin/a": "old", "p/bin/keep": "k", "p/bin/same": "s", "q/x": "old"}
 	killMade   = tree{"m/a": "0755 new", "m/same": "s", "m/d/e/f": "f", "m/ro/g": "g", "m/ln": "-> a", "n/x": "new", "n/y": "y"}
-	killMoves  = []Move{{"m", "p/bin"}, {"n", "q"}, {"n", "r/s"}}
+	killMoves  = []Move{{From: "m", Dest: "p/bin"}, {From: "n", Dest: "q"}, {From: "n", Dest: "r/s"}}
 )
 
 const killAfter = `drwxr-xr-x p

@@ -61,19 +61,26 @@ type folder struct {
 }
 
 // NewStaging makes a staging folder for results that will go to the given destinations, which are absolute paths of
-// folders and need not exist. First it completes or removes what killed runs left for them. Everything that is created,
+// folders, and to single files, such as archives. None of them need exist. First it completes or removes what killed runs left for them. Everything that is created,
 // here and later, gets the given owner. The caller must call [Staging.Close].
-func NewStaging(dests []string, owner Owner) (*Staging, error) {
-	return newStaging(dests, owner, func(string) {})
+func NewStaging(dests []string, owner Owner, files ...string) (*Staging, error) {
+	return newStaging(dests, owner, func(string) {}, files...)
 }
 
-func newStaging(dests []string, owner Owner, hook func(string)) (*Staging, error) {
-	if len(dests) == 0 {
+func newStaging(dests []string, owner Owner, hook func(string), files ...string) (*Staging, error) {
+	if len(dests)+len(files) == 0 {
 		return nil, errors.New("a staging folder needs at least one destination")
 	}
 	s := &Staging{owner: owner, hook: hook}
 	for _, d := range dests {
 		r, err := resolve(d)
+		if err != nil {
+			return nil, err
+		}
+		s.dests = append(s.dests, r)
+	}
+	for _, f := range files {
+		r, err := resolveFile(f)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +98,11 @@ func newStaging(dests []string, owner Owner, hook func(string)) (*Staging, error
 	}
 	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("output folder %s cannot be written: %w", dests[0], err)
+		what, first := "file", slices.Concat(dests, files)[0]
+		if len(dests) > 0 {
+			what = "folder"
+		}
+		return nil, fmt.Errorf("output %s %s cannot be written: %w", what, first, err)
 	}
 	return s, nil
 }
@@ -234,4 +245,16 @@ func resolve(dest string) (string, error) {
 		}
 		return filepath.Join(real, rest), nil
 	}
+}
+
+// resolveFile is resolve for the path of a file, whose last part is taken as it is.
+func resolveFile(path string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("output file %q is not an absolute path", path)
+	}
+	if isDir(path) {
+		return "", fmt.Errorf("output file %s cannot be written: it is a folder", path)
+	}
+	dir, err := resolve(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
 }

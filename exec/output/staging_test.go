@@ -186,7 +186,7 @@ func TestCommit(t *testing.T) {
 			if d := filepath.Join(s.Dir(), "r/ro"); isDir(d) {
 				must(t, os.Chmod(d, 0o555))
 			}
-			got := commit1(t, s, Move{"r", filepath.Join(root, "bin")})
+			got := commit1(t, s, Move{From: "r", Dest: filepath.Join(root, "bin")})
 			if got[0] != tt.want {
 				t.Errorf("got %+v, want %+v", got[0], tt.want)
 			}
@@ -216,7 +216,7 @@ func TestCommitRefuses(t *testing.T) {
 			tt.before.write(t, root)
 			before := list(t, root)
 			s := stage(t, tt.made, filepath.Join(root, "bin"))
-			_, err := s.Commit([]Move{{".", filepath.Join(root, "bin")}})
+			_, err := s.Commit([]Move{{From: ".", Dest: filepath.Join(root, "bin")}})
 			if err == nil || err.Error() != strings.ReplaceAll(tt.want, "ROOT", root) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
@@ -237,13 +237,13 @@ func TestCommitRefusesMoves(t *testing.T) {
 		moves []Move
 		want  string
 	}{
-		{"escape", []Move{{"../lock", bin}}, `"../lock" is not a folder of the staging folder`},
-		{"missing", []Move{{"x", bin}}, "the build made no folder x for " + bin},
-		{"undeclared", []Move{{"a", root}}, root + " leads to " + root + ", outside of the output folders of this run"},
-		{"linked away", []Move{{"a", bin + "/link"}}, bin + "/link leads to " + root + "/elsewhere, outside of the output folders of this run"},
-		{"same file twice", []Move{{"a", bin}, {"b", bin}}, "two results have a file " + bin + "/f"},
-		{"file and folder", []Move{{"a", bin}, {"c", bin}}, "two results have a file " + bin + "/f"},
-		{"folder and file", []Move{{"c", bin}, {"a", bin}}, "two results have a file " + bin + "/f"},
+		{"escape", []Move{{From: "../lock", Dest: bin}}, `"../lock" is not a folder of the staging folder`},
+		{"missing", []Move{{From: "x", Dest: bin}}, "the build made no folder x for " + bin},
+		{"undeclared", []Move{{From: "a", Dest: root}}, root + " leads to " + root + ", outside of the output folders of this run"},
+		{"linked away", []Move{{From: "a", Dest: bin + "/link"}}, bin + "/link leads to " + root + "/elsewhere, outside of the output folders of this run"},
+		{"same file twice", []Move{{From: "a", Dest: bin}, {From: "b", Dest: bin}}, "two results have a file " + bin + "/f"},
+		{"file and folder", []Move{{From: "a", Dest: bin}, {From: "c", Dest: bin}}, "two results have a file " + bin + "/f"},
+		{"folder and file", []Move{{From: "c", Dest: bin}, {From: "a", Dest: bin}}, "two results have a file " + bin + "/f"},
 	} {
 		if _, err := s.Commit(tt.moves); err == nil || err.Error() != tt.want {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
@@ -263,12 +263,12 @@ func TestSeveralDestinations(t *testing.T) {
 	root := t.TempDir()
 	a, b := filepath.Join(root, "p/bin"), filepath.Join(root, "q/r/out")
 	s := stage(t, tree{"t0.linux_amd64/app": "1", "t0.linux_arm64/app": "2", "t1/x": "3"}, a, b)
-	got := commit1(t, s, Move{"t0.linux_amd64", filepath.Join(a, "linux_amd64")}, Move{"t0.linux_arm64", filepath.Join(a, "linux_arm64")},
-		Move{"t0.linux_arm64", filepath.Join(b, "copy")})
+	got := commit1(t, s, Move{From: "t0.linux_amd64", Dest: filepath.Join(a, "linux_amd64")}, Move{From: "t0.linux_arm64", Dest: filepath.Join(a, "linux_arm64")},
+		Move{From: "t0.linux_arm64", Dest: filepath.Join(b, "copy")})
 	if want := []Result{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}}; !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	got = commit1(t, s, Move{"t1", b}) // a second Commit of the same Staging
+	got = commit1(t, s, Move{From: "t1", Dest: b}) // a second Commit of the same Staging
 	if want := (Result{1, 1, 1}); got[0] != want {
 		t.Errorf("got %+v, want %+v", got[0], want)
 	}
@@ -313,7 +313,7 @@ func TestDestinationIsALink(t *testing.T) {
 	root := t.TempDir()
 	tree{"data/keep": "k", "project/bin": "-> ../data"}.write(t, root)
 	s := stage(t, tree{"app": "x"}, filepath.Join(root, "project/bin"))
-	commit1(t, s, Move{".", filepath.Join(root, "project/bin")})
+	commit1(t, s, Move{From: ".", Dest: filepath.Join(root, "project/bin")})
 	must(t, s.Close())
 	equal(t, list(t, root), "drwxr-xr-x data\n-rw-r--r-- data/app \"x\"\n-rw-r--r-- data/keep \"k\" old\ndrwxr-xr-x project\nLrwxrwxrwx project/bin -> ../data\n")
 }
@@ -324,12 +324,12 @@ func TestLiveRunIsLeftAlone(t *testing.T) {
 	bin := filepath.Join(root, "bin")
 	first := stage(t, tree{"app": "first"}, bin)
 	second := stage(t, tree{"app": "second"}, bin)
-	commit1(t, second, Move{".", bin})
+	commit1(t, second, Move{From: ".", Dest: bin})
 	must(t, second.Close())
 	if !isDir(first.Dir()) {
 		t.Fatal("the staging folder of a live run was removed")
 	}
-	commit1(t, first, Move{".", bin})
+	commit1(t, first, Move{From: ".", Dest: bin})
 	must(t, first.Close())
 	equal(t, list(t, root), "drwxr-xr-x bin\n-rw-r--r-- bin/app \"first\"\n")
 }
@@ -348,7 +348,7 @@ func TestManyRunsAtOnce(t *testing.T) {
 					err = os.WriteFile(filepath.Join(s.Dir(), "f"), []byte("x"), 0o644)
 				}
 				if err == nil {
-					_, err = s.Commit([]Move{{".", dest}})
+					_, err = s.Commit([]Move{{From: ".", Dest: dest}})
 				}
 				if err == nil {
 					err = s.Close()
@@ -424,7 +424,7 @@ func childReadOnly() {
 			err = os.WriteFile(filepath.Join(s.Dir(), "app"), []byte("x"), 0o644)
 		}
 		if err == nil {
-			_, err = s.Commit([]Move{{".", filepath.Join(root, dest)}})
+			_, err = s.Commit([]Move{{From: ".", Dest: filepath.Join(root, dest)}})
 			if err2 := s.Close(); err == nil {
 				err = err2
 			}

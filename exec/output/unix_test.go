@@ -29,7 +29,7 @@ func TestOwner(t *testing.T) {
 	must(t, err)
 	tree{"d/app": "0755 x", "ln": "-> d/app", "suid": "x"}.write(t, s.Dir())
 	must(t, os.Chmod(filepath.Join(s.Dir(), "suid"), 0o755|os.ModeSetuid))
-	commit1(t, s, Move{".", bin})
+	commit1(t, s, Move{From: ".", Dest: bin})
 	must(t, s.Close())
 	for _, p := range []string{"p/new", "p/new/bin", "p/new/bin/d", "p/new/bin/d/app", "p/new/bin/ln", "p/new/bin/suid"} {
 		if got := uidOf(t, filepath.Join(root, p)); got != 1000 {
@@ -135,7 +135,7 @@ func TestOtherFileSystem(t *testing.T) {
 	s, err := NewStaging([]string{filepath.Join(a, "bin"), filepath.Join(b, "bin")}, Owner{})
 	must(t, err)
 	fill(t, s, tree{"m/app": "0755 new", "m/same": "s", "m/ln": "-> app"})
-	got := commit1(t, s, Move{"m", filepath.Join(a, "bin")}, Move{"m", filepath.Join(b, "bin")})
+	got := commit1(t, s, Move{From: "m", Dest: filepath.Join(a, "bin")}, Move{From: "m", Dest: filepath.Join(b, "bin")})
 	if got[0] != (Result{3, 4, 3}) || got[1] != (Result{3, 4, 2}) {
 		t.Errorf("got %+v", got)
 	}

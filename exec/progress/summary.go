@@ -56,9 +56,28 @@ func summary(p *plan.Plan, m *model, rep *exec.Report, opt *Options) []string {
 		if rep.Err != nil && n.built() && len(t.Outputs) > 0 {
 			l.add(normal, "; not written")
 		}
+		if missing := missing(t, rep); rep.Err == nil && missing != "" {
+			l.add(yellow, "; without "+missing)
+		}
 		out = append(out, l.String())
 	}
 	return out
+}
+
+// missing are the optional platforms of a target that are not there in the end.
+func missing(t *plan.Target, rep *exec.Report) string {
+	var out []string
+	for _, m := range t.Missing {
+		out = append(out, m.Platform)
+	}
+	for _, f := range rep.Missing {
+		for _, u := range f.Uses {
+			if u.Target == t.Name && !slices.Contains(out, u.Platform) {
+				out = append(out, u.Platform)
+			}
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // counts are numbers of stages by how they ended.
@@ -109,8 +128,10 @@ func (o *Options) mark(t *plan.Target, rep *exec.Report, n counts) (string, styl
 		return len(f.Uses) == 0 || slices.ContainsFunc(f.Uses, func(u plan.Use) bool { return u.Target == t.Name })
 	})
 	switch {
-	case n.failed+n.skipped > 0 || blamed:
+	case rep.Err != nil && n.failed+n.skipped > 0 || blamed:
 		return bad, red
+	case missing(t, rep) != "":
+		return neither, yellow
 	case rep.Err != nil || n.canceled > 0:
 		return neither, yellow
 	}

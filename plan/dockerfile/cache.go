@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -51,7 +52,7 @@ func (f *files) touches(dir string) bool {
 	if f.unknown {
 		return true
 	}
-	for _, w := range f.written {
+	for _, w := range slices.Concat(f.neutral, f.foreign) {
 		if w != "/" && (within(w, dir) || within(dir, w)) {
 			return true
 		}

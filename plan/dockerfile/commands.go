@@ -16,18 +16,32 @@ type Problem struct {
 
 // Commands whose result does not depend on the machine that runs them, as long as nothing of what they touch does.
 var neutralCommands = strings.Fields(`mkdir cd echo printf true false : cp mv ls cat set test [ [[ touch git rm rmdir ln chmod chown
-	sed grep egrep fgrep head tail sort uniq wc tr cut basename dirname date pwd export unset sleep find tar gzip gunzip install
-	tee sha256sum readlink realpath id whoami awk diff cmp exit umask`)
+	sed grep egrep fgrep head tail sort uniq wc tr cut basename dirname date pwd export unset sleep find tar gzip gunzip unzip tree install
+	tee sha256sum readlink realpath id whoami awk diff cmp exit umask command which type stat du nproc seq expr setcap
+	adduser addgroup useradd groupadd usermod groupmod passwd update-ca-certificates mktemp`)
+
+// Commands whose exit code or output tells what is in a folder.
+var readers = strings.Fields("[ [[ test cat ls find grep egrep fgrep sed head tail sort uniq wc cut sha256sum readlink realpath awk diff cmp stat du command which type")
+
+// Places that differ between the machines for which an image is made.
+var machinePlaces = strings.Fields("/proc /sys /lib /lib32 /lib64 /usr/lib /usr/lib32 /usr/lib64 /etc/apk/arch /var/lib/dpkg /etc/ld.so.conf.d /etc/ld-musl- /usr/local/go/pkg /usr/local/go/bin")
+
+// Folders in which commands are looked up, besides systemDirs.
+var commandDirs = []string{"/usr/local/sbin", "/go/bin", "/root/go/bin"}
+
+func onPath(dir string) bool {
+	return slices.Contains(systemDirs, dir) || slices.Contains(commandDirs, dir)
+}
 
 // Folders in which a command named by its full path is the one of that name.
 var systemDirs = []string{"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/usr/local/go/bin"}
 
 var (
-	packageManagers = strings.Fields("apk apt apt-get aptitude dpkg yum dnf microdnf zypper pacman rpm pip pip3 npm yarn pnpm gem cargo")
-	downloaders     = strings.Fields("wget curl aria2c scp rsync ftp")
-	archProbes      = strings.Fields("uname arch lscpu getconf")
-	buildRunners    = strings.Fields("make gmake mage task just bazel ninja cmake meson goreleaser xx-go")
-	interpreters    = strings.Fields("sh bash ash dash zsh python python3 perl ruby node source . eval exec xargs sudo su chroot")
+	otherManagers = strings.Fields("dpkg rpm pacman pip pip3 npm npx yarn pnpm gem cargo conda brew snap")
+	downloaders   = strings.Fields("wget curl aria2c scp rsync ftp")
+	archProbes    = strings.Fields("uname arch lscpu getconf")
+	buildRunners  = strings.Fields("make gmake mage task just bazel ninja cmake meson goreleaser xx-go")
+	interpreters  = strings.Fields("sh bash ash dash zsh python python3 perl ruby node source . eval exec xargs sudo su chroot")
 )
 
 // commandName gives the name that a command is known by, or ok=false for a path outside the system's folders.
@@ -55,10 +69,9 @@ func plainCommand(c call, products []product) *Problem {
 		return &Problem{Code: "unknown-command", Reason: "runs " + arg0 + ", which may depend on the machine"}
 	}
 	switch {
-	case slices.Contains(archProbes, name), name == "apk" && hasArg(c, "--print-arch"), name == "dpkg" && hasArg(c, "--print-architecture"),
-		name == "dpkg-architecture":
+	case slices.Contains(archProbes, name), name == "dpkg" && hasArg(c, "--print-architecture"), name == "dpkg-architecture":
 		return &Problem{Code: "arch-probe", Reason: name + " answers for the machine it runs on"}
-	case slices.Contains(packageManagers, name):
+	case slices.Contains(otherManagers, name):
 		return &Problem{Code: "package-installed", Reason: name + " installs packages for the machine it runs on"}
 	case slices.Contains(downloaders, name):
 		return &Problem{Code: "download", Reason: name + " downloads files that may be made for one architecture"}
@@ -74,19 +87,25 @@ func plainCommand(c call, products []product) *Problem {
 
 // neutralArgs refuses the uses of neutral commands that look at the machine or run something else.
 func neutralArgs(name string, c call) *Problem {
-	for i, a := range c.Args[1:] {
+	for _, a := range c.Args[1:] {
 		switch {
-		case strings.HasPrefix(a.Text, "/proc") || strings.HasPrefix(a.Text, "/sys/") || strings.HasPrefix(a.Text, "/lib/ld-"):
+		case slices.Contains(readers, name) && (c.Read || strings.HasPrefix(name, "[") || name == "test") && onMachine(join(c.Dir.Text, a.Text), name == "ls" || name == "find"):
 			return &Problem{Code: "arch-probe", Reason: name + " reads " + a.Text + ", which differs between machines"}
 		case name == "find" && slices.Contains([]string{"-exec", "-execdir", "-ok", "-okdir"}, a.Text):
 			return &Problem{Code: "script", Reason: "find " + a.Text + " runs other commands"}
-		case name == "git" && i == 0 && slices.Contains([]string{"clone", "fetch", "pull", "submodule", "bisect", "filter-branch"}, a.Text):
-			return &Problem{Code: "download", Reason: "git " + a.Text + " brings in files that are not in the Dockerfile"}
+		case name == "git" && slices.Contains([]string{"bisect", "filter-branch", "difftool", "mergetool"}, a.Text):
+			return &Problem{Code: "script", Reason: "git " + a.Text + " runs other commands"}
 		case (name == "awk" || name == "sed") && (strings.Contains(a.Text, "system(") || strings.Contains(a.Text, "|getline")):
 			return &Problem{Code: "script", Reason: name + " runs other commands"}
 		}
 	}
 	return nil
+}
+
+// onMachine reports whether a path is in a place that differs between machines or, for a folder that is listed, holds one.
+func onMachine(p string, listed bool) bool {
+	return listed && slices.Contains([]string{"/", "/usr", "/usr/local/go", "/etc/apk"}, p) ||
+		slices.ContainsFunc(machinePlaces, func(m string) bool { return strings.HasPrefix(p, m) && (within(p, m) || strings.HasSuffix(m, "-")) })
 }
 
 func hasArg(c call, want string) bool {
@@ -103,7 +122,7 @@ func runsProduct(arg0 string, products []product) bool {
 			return true
 		case strings.Contains(arg0, "/") && path.Base(p.Path) == path.Base(arg0) && !path.IsAbs(arg0):
 			return true
-		case !strings.Contains(arg0, "/") && path.Base(p.Path) == arg0 && !slices.Contains(neutralCommands, arg0) && arg0 != "go":
+		case !strings.Contains(arg0, "/") && path.Base(p.Path) == arg0 && (onPath(path.Dir(p.Path)) || !slices.Contains(neutralCommands, arg0) && arg0 != "go"):
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -17,6 +18,9 @@ type CrossInput struct {
 	Foreign func(schema.Platform) bool
 	// Offers reports whether an image exists for the build platform; known is false if nobody was asked.
 	Offers func(ref string) (offers, known bool)
+	// Vouched are stages, by index, that someone answers for; Given is what the forks among them get.
+	Vouched map[int]Vouch
+	Given   Given
 }
 
 // Group is the stages that grow from one image base, among those that the target needs. It crosses as a whole or not at
@@ -51,7 +55,7 @@ func Groups(in CrossInput) []Group {
 			if !slices.Contains(grp.Stages, i) {
 				grp.Stages = append(grp.Stages, i)
 			}
-			if len(n.Runs) > 0 && in.Foreign(n.Platform) {
+			if len(n.Runs) > 0 && in.Foreign(n.Platform) || in.Vouched[i] != "" && n.Platform != in.Build {
 				wanted[root.Index] = true
 			}
 		}
@@ -75,12 +79,13 @@ func (grp *Group) judge(in CrossInput) {
 			continue
 		}
 		a := analyse(grp, g, in)
+		a.vouch(grp, g, in)
 		grp.compiles = grp.compiles || a.compiles
 		problems := slices.Concat(a.place(grp, g, in), a.problems)
 		switch {
 		case slices.ContainsFunc(problems, func(p Problem) bool { return p.Code == "final-run" }):
 			problems = problems[:1] // what the final stage runs is its own business
-		case len(problems) == 0 && a.compiles:
+		case len(problems) == 0 && (a.compiles || grp.vouched(in)):
 			problems = a.users(grp, g) // what a refused go build writes is not known, so its users are not judged
 		}
 		for _, p := range problems {
@@ -89,7 +94,7 @@ func (grp *Group) judge(in CrossInput) {
 			}
 		}
 	}
-	if !grp.compiles && len(grp.Problems) == 0 {
+	if !grp.compiles && len(grp.Problems) == 0 && !grp.vouched(in) {
 		n := in.Graphs[0].Nodes[grp.Root]
 		grp.Problems = append(grp.Problems, Problem{Code: "no-recipe", Line: n.Line, Stage: n.Title(),
 			Reason: "no go build in these stages, so there is nothing to compile for another platform"})
@@ -117,13 +122,16 @@ func (a *analysis) place(grp *Group, g *Graph, in CrossInput) []Problem {
 			Reason: fmt.Sprintf("%s does not exist for %s", root.Image, in.Build)})
 	}
 	shipped := slices.DeleteFunc(g.Result.Chain(), func(n *Node) bool { return !slices.Contains(grp.Stages, n.Index) })
+	if len(shipped) > 0 && !slices.ContainsFunc(shipped, func(n *Node) bool { return in.Vouched[n.Index] == "" }) {
+		return out
+	}
 	for _, n := range shipped {
 		if a.stageCompiles[n.Index] {
 			return append(out, Problem{Code: "final-stage", Line: n.Line, Stage: n.Title(),
 				Reason: fmt.Sprintf("%s compiles and is part of what is shipped", n.Title())})
 		}
 	}
-	if len(shipped) > 0 && a.compiles {
+	if len(shipped) > 0 && (a.compiles || grp.vouched(in)) {
 		n := shipped[len(shipped)-1]
 		return append(out, Problem{Code: "base-shipped", Line: n.Line, Stage: n.Title(),
 			Reason: fmt.Sprintf("%s is the base of build stages and also of what is shipped", n.Title())})
@@ -152,6 +160,9 @@ func (a *analysis) users(grp *Group, g *Graph) []Problem {
 			if d.Node == nil || !slices.Contains(grp.Stages, d.Node.Index) {
 				continue
 			}
+			if a.vouched[d.Node.Index] != "" {
+				continue
+			}
 			for _, p := range d.Paths {
 				code, reason := a.files[d.Node.Index].take(p)
 				if inside {
@@ -170,7 +181,7 @@ func (a *analysis) users(grp *Group, g *Graph) []Problem {
 // everything but what was built for the target.
 func (a *analysis) share(d Dep, source string, user *Node) (code, reason string) {
 	fs := a.files[d.Node.Index]
-	if code, _ := fs.take(source); code != "" && !fs.holdsProduct(source) {
+	if p := path.Clean("/" + source); !fs.holdsProduct(source) && !slices.ContainsFunc(fs.products, func(q product) bool { return q.Dir && within(p, q.Path) }) {
 		return "", ""
 	}
 	return "product-reused", fmt.Sprintf("%s holds what was built for the target and is taken into the build stage %s", source, user.Title())

@@ -17,12 +17,17 @@ type Env struct {
 	Contexts map[string]string
 	// Image returns what is known of an image's configuration, nil if nothing is. It may be nil itself.
 	Image func(ref string) *ImageConfig
+	// RunKeys is what else the steps of RUN depend on, such as the network they have.
+	RunKeys []string
+	// SecretNames and SSHNames say under which other name an id of a secret or SSH mount is known.
+	SecretNames, SSHNames map[string]string
 }
 
 // ImageConfig is the part of an image's configuration that changes a build.
 type ImageConfig struct {
 	Env     []string // NAME=VALUE
 	OnBuild []string
+	Workdir string // "" is "/"
 }
 
 // vars is an environment that remembers who set each variable: the line of the ARG or ENV, 0 for a value from outside.

@@ -7,34 +7,57 @@ import (
 	"strings"
 )
 
-// files follows who writes where in a stage, to tell what go build wrote from everything else.
+// product is a file that go build wrote. With Dir it is any file below Path, of a name that the text does not tell.
+type product struct {
+	Path string // absolute
+	Dir  bool
+}
+
+// files follows who writes where in a stage. Three kinds matter: products, which are the target's; files that are the same
+// whichever machine the stage runs on, like sources; and files of that machine.
 type files struct {
 	products []product
-	written  []string // by anything else: files, or folders that a COPY filled
+	neutral  []string // files, or folders that a COPY filled
+	foreign  []string
 	made     []string // folders made by mkdir
-	unknown  bool     // something was written to a place that is not known
+	unknown  bool     // a file of the machine was written to a place that is not known
+	// open says that the image may hold files anywhere.
+	open bool
+	// compiler is the first package installed that may bring a C compiler.
+	compiler string
 }
 
-func newFiles() *files { return &files{} }
+func newFiles(open bool) *files { return &files{open: open} }
 
 func (f *files) clone() *files {
-	return &files{products: slices.Clone(f.products), written: slices.Clone(f.written), made: slices.Clone(f.made), unknown: f.unknown}
+	return &files{products: slices.Clone(f.products), neutral: slices.Clone(f.neutral), foreign: slices.Clone(f.foreign),
+		made: slices.Clone(f.made), unknown: f.unknown, open: f.open, compiler: f.compiler}
 }
 
-func (f *files) write(p string, dyn bool) {
+// write notes that something other than go build wrote to p. What is the same on any machine may be written anywhere.
+func (f *files) write(p string, dyn, foreign bool) {
 	switch {
-	case dyn:
+	case dyn && foreign:
 		f.unknown = true
-	case strings.HasPrefix(p, "/dev/"):
+	case dyn, strings.HasPrefix(p, "/dev/"):
+	case foreign:
+		f.foreign = append(f.foreign, p)
 	default:
-		f.written = append(f.written, p)
+		f.neutral = append(f.neutral, p)
 	}
 }
 
-func (f *files) copied(c Copy) { f.write(c.Dest, false) }
+// hide forgets what was written below a folder that was mounted for one RUN.
+func (f *files) hide(dir string) {
+	below := func(p string) bool { return within(p, dir) }
+	f.products = slices.DeleteFunc(f.products, func(p product) bool { return below(p.Path) })
+	f.neutral = slices.DeleteFunc(f.neutral, below)
+	f.foreign = slices.DeleteFunc(f.foreign, below)
+	f.made = slices.DeleteFunc(f.made, below)
+}
 
 // command notes what a plain command writes. A copy of a product is a product.
-func (f *files) command(c call, workdir string) {
+func (f *files) command(c call) {
 	name, _ := commandName(c.Args[0].Text)
 	var args []word
 	for _, a := range c.Args[1:] {
@@ -42,43 +65,109 @@ func (f *files) command(c call, workdir string) {
 			args = append(args, a)
 		}
 	}
+	foreign := f.readsForeign(c)
 	switch name {
-	case "mkdir":
-		for _, a := range args {
-			f.made = append(f.made, join(workdir, a.Text))
-		}
-	case "cp", "mv", "ln", "install":
-		if len(args) < 2 {
+	case "mkdir", "install":
+		if name == "mkdir" || hasArg(c, "-d") {
+			for _, a := range args {
+				f.made = append(f.made, join(c.Dir.Text, a.Text))
+			}
 			return
 		}
-		dest := args[len(args)-1]
-		to := join(workdir, dest.Text)
-		into := strings.HasSuffix(dest.Text, "/") || slices.Contains(f.made, to) || len(args) > 2
-		for _, src := range args[:len(args)-1] {
-			from, target := join(workdir, src.Text), to
-			if into {
-				target = path.Join(to, path.Base(from))
-			}
-			if f.isProduct(from) && !src.Dyn && !dest.Dyn {
-				f.products = append(f.products, product{Path: target})
-				continue
-			}
-			f.write(target, dest.Dyn || src.Dyn && into)
-		}
-	case "tee", "touch", "tar", "gzip", "gunzip", "sed", "sort":
+		f.transfer(args, c.Dir.Text)
+	case "cp", "mv", "ln":
+		f.transfer(args, c.Dir.Text)
+	case "tee", "touch", "gzip", "gunzip", "sed", "sort":
 		for _, a := range args {
-			f.write(join(workdir, a.Text), a.Dyn)
+			f.write(join(c.Dir.Text, a.Text), a.Dyn, foreign)
 		}
-		if name == "tar" || name == "gunzip" {
-			f.written = append(f.written, workdir)
+	case "git": // brings the same files to any machine
+		if len(args) > 1 && args[0].Text == "clone" {
+			dir := args[len(args)-1]
+			if len(args) == 2 {
+				dir.Text = strings.TrimSuffix(path.Base(dir.Text), ".git")
+			}
+			f.write(join(c.Dir.Text, dir.Text), dir.Dyn || c.Dir.Dyn, false)
+		}
+	case "tar", "unzip":
+		for _, a := range args {
+			f.write(join(c.Dir.Text, a.Text), a.Dyn, foreign || f.holdsProduct(join(c.Dir.Text, a.Text)))
+		}
+		f.write(c.Dir.Text, c.Dir.Dyn, foreign)
+	}
+	for _, w := range c.Writes {
+		f.write(join(c.Dir.Text, w.Text), w.Dyn || c.Dir.Dyn, foreign)
+	}
+}
+
+// transfer follows cp, mv, ln and install.
+func (f *files) transfer(args []word, dir string) {
+	if len(args) < 2 {
+		return
+	}
+	dest := args[len(args)-1]
+	to := join(dir, dest.Text)
+	into := strings.HasSuffix(dest.Text, "/") || dest.Text == "." || slices.Contains(f.made, to) || len(args) > 2
+	for _, src := range args[:len(args)-1] {
+		from, target := join(dir, src.Text), to
+		many := strings.ContainsAny(src.Text, "*?[") || src.Dyn
+		if into && !many {
+			target = path.Join(to, path.Base(from))
+		}
+		switch {
+		case f.isProduct(from) && !slices.Contains(f.foreign, from) && !dest.Dyn && !src.Dyn && !strings.ContainsAny(from, "*?["):
+			f.products = append(f.products, product{Path: target})
+		case many && !src.Dyn && !dest.Dyn && f.isProduct(path.Dir(from)+"/x") && !f.overlapsForeign(path.Dir(from)):
+			f.products = append(f.products, product{Path: target, Dir: true})
+		case f.holdsProduct(from) && !src.Dyn && !dest.Dyn && !f.overlapsForeign(from) && !provided(from):
+			f.products = append(f.products, product{Path: target, Dir: true})
+		default:
+			f.write(target, dest.Dyn, src.Dyn || !f.same(from))
 		}
 	}
 }
 
+// readsForeign reports whether an argument of the command is a file of the machine.
+func (f *files) readsForeign(c call) bool {
+	if c.Dir.Dyn {
+		return true
+	}
+	return slices.ContainsFunc(c.Args[1:], func(a word) bool {
+		return strings.Contains(a.Text, "/") && !strings.HasPrefix(a.Text, "-") && !strings.Contains(a.Text, "\n") &&
+			!f.same(join(c.Dir.Text, a.Text)) && !f.isProduct(join(c.Dir.Text, a.Text))
+	})
+}
+
+// same reports whether what is at p does not depend on the machine that the stage runs on.
+func (f *files) same(p string) bool {
+	if i := strings.IndexAny(p, "*?[\x00"); i >= 0 {
+		p = path.Dir(p[:i] + "x")
+	}
+	switch {
+	case f.overlapsForeign(p):
+		return false
+	case neutralInImage(p), slices.Contains(f.neutral, p):
+		return true
+	case provided(p) || slices.Contains(imageDirs, p):
+		return false
+	}
+	ours := func(w string) bool { return within(p, w) && !slices.Contains(imageDirs, w) }
+	return !f.open || slices.ContainsFunc(f.neutral, ours) || slices.ContainsFunc(f.made, ours)
+}
+
+func (f *files) overlapsForeign(p string) bool {
+	return slices.ContainsFunc(f.foreign, func(w string) bool { return within(w, p) || within(p, w) })
+}
+
 func (f *files) isProduct(p string) bool {
 	return slices.ContainsFunc(f.products, func(q product) bool {
-		return q.Path == p && !q.Dir || q.Dir && strings.HasPrefix(p, q.Path+"/")
+		return q.Path == p && !q.Dir || q.Dir && strings.HasPrefix(p, q.Path+"/") && !f.image(q.Path) && !f.unknown && !f.overlapsForeign(p)
 	})
+}
+
+// image reports whether the image may hold files in dir, of which one could be meant instead of a product.
+func (f *files) image(dir string) bool {
+	return dir != "/go/bin" && (slices.Contains(imageDirs, dir) || provided(dir))
 }
 
 func (f *files) holdsProduct(p string) bool {
@@ -91,36 +180,77 @@ func within(p, dir string) bool {
 	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
 }
 
-// Folders that base images fill themselves.
-var imageDirs = strings.Fields("/bin /sbin /lib /lib64 /usr /usr/bin /usr/sbin /usr/lib /usr/local /usr/local/bin /usr/local/go /go /go/bin /etc /root /home /opt /tmp /var /srv /run /dev /proc /sys")
+// Folders that images fill themselves.
+var imageDirs = strings.Fields("/ /bin /sbin /lib /lib64 /usr /usr/src /usr/local /usr/local/src /go /go/bin /go/src /etc /root /home /opt /tmp /var /srv " +
+	"/run /dev /proc /sys /mnt /media")
 
-// take judges a path that another stage takes out. An empty code means that all of it was written by go build.
+// Folders of which an image fills everything below.
+var imageTrees = strings.Fields("/bin /sbin /lib /lib32 /lib64 /libx32 /boot /dev /proc /sys /run /etc " +
+	"/usr/bin /usr/sbin /usr/lib /usr/lib32 /usr/lib64 /usr/libx32 /usr/libexec /usr/include /usr/share /usr/games " +
+	"/usr/local/bin /usr/local/sbin /usr/local/lib /usr/local/libexec /usr/local/include /usr/local/share /usr/local/etc /usr/local/go " +
+	"/var/lib /var/cache /var/log /var/spool /var/run /var/lock /var/mail /var/local /var/opt /var/tmp /root/.cache /root/.config /go/pkg")
+
+// provided reports whether p belongs to what images hold.
+func provided(p string) bool {
+	return slices.ContainsFunc(imageTrees, func(t string) bool { return within(p, t) })
+}
+
+// Data that an image holds, the same for every architecture: packages without programs, and texts. It is the whole list.
+var neutralFiles = strings.Fields("/etc/ssl/certs /etc/ssl/cert.pem /etc/pki/tls/certs /etc/pki/ca-trust/extracted /usr/share/ca-certificates /usr/local/share/ca-certificates " +
+	"/usr/share/zoneinfo /usr/local/go/lib/time/zoneinfo.zip /etc/passwd /etc/group /etc/nsswitch.conf /etc/mime.types /etc/services /etc/protocols")
+
+func neutralInImage(p string) bool {
+	return slices.ContainsFunc(neutralFiles, func(t string) bool { return within(p, t) })
+}
+
+// take judges a path that another stage takes out. An empty code means that all of it is the target's or the same for all.
 func (f *files) take(source string) (code, reason string) {
 	p := path.Clean("/" + source)
-	if base := path.Base(p); base == "*" || base == "." {
+	base := path.Base(p)
+	switch {
+	case base == "*" || base == ".":
 		p = path.Dir(p)
-	} else if strings.ContainsAny(p, "*?[") {
-		return "copies-tree", fmt.Sprintf("%s is a pattern, so more than the result of go build may be taken", source)
+	case strings.ContainsAny(p, "*?["):
+		if p = path.Dir(p); strings.ContainsAny(p, "*?[") || !f.clean(p) {
+			return "copies-tree", fmt.Sprintf("%s is a pattern, so more than the result of go build may be taken", source)
+		}
 	}
-	if f.isProduct(p) {
-		if slices.Contains(f.written, p) {
+	switch {
+	case f.isProduct(p):
+		if slices.Contains(f.foreign, p) {
 			return "foreign-file", fmt.Sprintf("%s is also written by something other than go build", p)
 		}
 		return "", ""
-	}
-	if !f.holdsProduct(p) {
+	case neutralInImage(p) && !f.overlapsForeign(p):
+		return "", ""
+	case f.unnamed(p):
+		return "output-unknown", fmt.Sprintf("the text does not tell whether go build wrote %s or the image holds it", p)
+	case !f.holdsProduct(p) && !f.known(p):
 		return "foreign-file", fmt.Sprintf("%s was not written by go build, so it belongs to the build platform", p)
-	}
-	switch {
-	case slices.Contains(imageDirs, p) || p == "/":
+	case slices.Contains(imageDirs, p) || provided(p) && !slices.Contains(f.neutral, p):
 		return "copies-tree", fmt.Sprintf("%s holds more than what go build wrote", p)
 	case f.unknown:
 		return "copies-tree", fmt.Sprintf("it is not known what else is written to %s", p)
-	}
-	for _, w := range f.written {
-		if within(w, p) || within(p, w) {
-			return "copies-tree", fmt.Sprintf("%s also holds files that go build did not write", p)
-		}
+	case f.overlapsForeign(p):
+		return "copies-tree", fmt.Sprintf("%s also holds files that go build did not write", p)
+	case f.open:
+		return "copies-tree", fmt.Sprintf("the image may hold files of its own in %s", p)
 	}
 	return "", ""
+}
+
+// unnamed reports whether p may be a product whose name is not known, in a folder that the image fills, too.
+func (f *files) unnamed(p string) bool {
+	return slices.ContainsFunc(f.products, func(q product) bool { return q.Dir && path.Dir(p) == q.Path && f.image(q.Path) })
+}
+
+// known reports whether p is, or is in, something that was written in the stage and is the same on any machine.
+func (f *files) known(p string) bool {
+	ours := func(w string) bool { return within(p, w) && (p == w || !slices.Contains(imageDirs, w)) }
+	return slices.ContainsFunc(f.neutral, ours) || slices.ContainsFunc(f.made, ours)
+}
+
+// clean reports whether nothing in dir is of the machine.
+func (f *files) clean(dir string) bool {
+	return !slices.Contains(imageDirs, dir) && !provided(dir) && !f.unknown && !f.open && !f.overlapsForeign(dir) && (f.holdsProduct(dir) || f.known(dir))
 }

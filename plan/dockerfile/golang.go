@@ -2,80 +2,117 @@ package dockerfile
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
-
-// product is a file, or a folder of files, that go build wrote.
-type product struct {
-	Path string // absolute
-	Dir  bool
-}
 
 // goCall is a go command and what it means for cross-compilation.
 type goCall struct {
 	problem *Problem
 	// sensitive says that the result depends on GOOS and GOARCH, so that they must be set before it.
 	sensitive bool
-	products  []product
-	// cgo is the value of CGO_ENABLED that the command sees, "" if unset.
-	cgo string
+	// compiles says that C code may be compiled, where cgo is on.
+	compiles bool
+	products []product
+	// bin is the folder that go install writes to.
+	bin string
 }
 
 func bad(code, reason string) goCall { return goCall{problem: &Problem{Code: code, Reason: reason}} }
 
-// judgeGo decides about one call of the go command. workdir is where it runs.
-func judgeGo(c call, workdir string, n *Node) goCall {
-	if p := goEnvironment(c, n); p != nil {
-		return goCall{problem: p}
-	}
-	args := c.Args[1:]
-	for len(args) > 0 && strings.HasPrefix(args[0].Text, "-C") {
-		dir := strings.TrimPrefix(strings.TrimPrefix(args[0].Text, "-C"), "=")
-		if dir == "" && len(args) > 1 {
-			dir, args = args[1].Text, args[1:]
-		}
-		workdir, args = join(workdir, dir), args[1:]
-	}
+// goContext is what the judgement of a go command needs besides the command.
+type goContext struct {
+	node    *Node
+	files   *files
+	windows bool // some target is windows, where a program's name ends in .exe
+}
+
+// judgeGo decides about one call of the go command.
+func judgeGo(c call, in goContext) goCall {
+	workdir, args, ok := goFolder(c)
 	if len(args) == 0 {
 		return goCall{}
 	}
 	if args[0].Dyn {
 		return bad("dynamic-command", "the go subcommand is not known before it runs")
 	}
-	switch sub := args[0].Text; sub {
-	case "build":
-		return judgeBuild(c, args[1:], workdir)
-	case "mod", "version", "work", "clean", "fmt", "doc", "help":
+	sub := args[0].Text
+	switch sub {
+	case "build", "vet", "install", "test":
+		if !ok || c.Dir.Dyn {
+			return bad("dynamic-command", "the folder of go "+sub+" is not known before it runs")
+		}
+		if p := goFlagsVariable(c); p != nil {
+			return goCall{problem: p}
+		}
+		return judgeBuild(c, sub, args[1:], workdir, in)
+	case "version":
+		if c.Read {
+			return bad("arch-probe", "go version prints the machine it runs on")
+		}
 		return goCall{}
+	case "mod", "work", "clean", "fmt", "doc", "help", "telemetry":
+		return goCall{}
+	case "get":
+		if slices.ContainsFunc(args, func(w word) bool { return w.Text == "-d" }) || goSince(in.node.Root().Image, 18) {
+			return goCall{}
+		}
+		return bad("go-get", "go get may install a program, depending on the version of Go")
 	case "list":
 		return goCall{sensitive: !slices.ContainsFunc(args, func(w word) bool { return w.Text == "-m" })}
 	case "env":
-		return judgeEnv(args[1:])
-	case "test", "run", "generate", "install":
-		reason := map[string]string{
-			"test":     "go test runs what it built",
-			"run":      "go run runs what it built",
-			"generate": "go generate runs programs that are not in the Dockerfile",
-			"install":  "go install writes to another folder when it compiles for another platform",
-		}[sub]
+		return judgeEnv(c, args[1:])
+	case "run", "generate":
+		reason := map[string]string{"run": "go run runs what it built", "generate": "go generate runs programs that are not in the Dockerfile"}[sub]
 		return bad("go-"+sub, reason)
 	default:
 		return bad("go-tool", "go "+sub+" may depend on the machine")
 	}
 }
 
-// goEnvironment refuses variables that already choose a target or change the toolchain.
-func goEnvironment(c call, n *Node) *Problem {
-	// A value that is the target's anyway, as in GOARCH=$TARGETARCH, says the same as the lines that pinning adds.
-	fine := map[string]string{"GOOS": n.target.OS, "GOARCH": n.target.Arch, "GOARM": n.target.GOARM()}
-	for _, k := range []string{"GOOS", "GOARCH", "GOARM", "GOAMD64", "GOARM64", "GO386", "GOMIPS", "GOMIPS64", "GOPPC64", "GORISCV64"} {
-		v, ok := c.Env[k]
-		if k == "GOARM" && n.target.Arch != "arm" {
-			continue // Go does not look at it
+// goFolder takes -C off the arguments.
+func goFolder(c call) (workdir string, args []word, ok bool) {
+	workdir, args, ok = c.Dir.Text, c.Args[1:], true
+	for len(args) > 0 && strings.HasPrefix(args[0].Text, "-C") {
+		dir := strings.TrimPrefix(strings.TrimPrefix(args[0].Text, "-C"), "=")
+		ok = ok && !args[0].Dyn
+		if dir == "" && len(args) > 1 {
+			dir, args = args[1].Text, args[1:]
+			ok = ok && !args[0].Dyn
 		}
-		if ok && (v.Text != "" && v.Text != fine[k] || v.Dyn) {
+		workdir, args = join(workdir, dir), args[1:]
+	}
+	return workdir, args, ok
+}
+
+// goTargetNames are the variables by which Go is told its target.
+var goTargetNames = []string{"GOOS", "GOARCH", "GOARM", "GOAMD64", "CGO_ENABLED"}
+
+// goGiven are the values that pinning adds for one target, by name.
+func goGiven(graphs []*Graph, g *Graph) map[string]string {
+	m := map[string]string{"GOOS": g.Target.OS, "GOARCH": g.Target.Arch}
+	switch args := goArgs(graphs); {
+	case strings.Contains(args, "GOARM="):
+		m["GOARM"] = strings.TrimPrefix(g.Target.Variant, "v")
+	case strings.Contains(args, "GOAMD64="):
+		m["GOAMD64"] = g.Target.Variant
+	}
+	return m
+}
+
+// goEnvironment refuses variables that choose another target than the one that pinning gives, or change the toolchain.
+func goEnvironment(c call, file *vars, fine map[string]string) *Problem {
+	for _, k := range goTargetNames[:4] {
+		want, given := fine[k]
+		if !given || k == "GOARM" && fine["GOARCH"] != "arm" || k == "GOAMD64" && fine["GOARCH"] != "amd64" {
+			continue // Go does not look at it, or it is the same whichever way it is built
+		}
+		if v, ok := file.Get(k); ok && v != "" && v != want {
 			return &Problem{Code: "target-already-set", Reason: k + " is set, so the Dockerfile chooses the target itself"}
+		}
+		if v := c.Env[k]; v.Dyn || v.Text != want {
+			return &Problem{Code: "target-already-set", Reason: k + " is set by the command, so the Dockerfile chooses the target itself"}
 		}
 	}
 	for _, k := range []string{"GOEXPERIMENT", "GOROOT", "GOHOSTARCH", "GOHOSTOS", "GO_EXTLINK_ENABLED", "GOENV", "GOFIPS140"} {
@@ -83,10 +120,12 @@ func goEnvironment(c call, n *Node) *Problem {
 			return &Problem{Code: "toolchain-changed", Reason: k + " changes how the toolchain works"}
 		}
 	}
-	flags, ok := c.Env["GOFLAGS"]
-	if !ok {
-		return nil
-	}
+	return nil
+}
+
+// goFlagsVariable judges the flags in GOFLAGS like those of the command.
+func goFlagsVariable(c call) *Problem {
+	flags := c.Env["GOFLAGS"]
 	if flags.Dyn {
 		return &Problem{Code: "toolchain-changed", Reason: "GOFLAGS is not known before the command runs"}
 	}
@@ -95,17 +134,24 @@ func goEnvironment(c call, n *Node) *Problem {
 			p.Reason = "GOFLAGS: " + p.Reason
 			return p
 		}
-		if strings.HasPrefix(f, "-o") {
+		if strings.HasPrefix(strings.TrimPrefix(f, "-"), "-o") || strings.HasPrefix(f, "-o") {
 			return &Problem{Code: "output-unknown", Reason: "GOFLAGS sets -o"}
 		}
 	}
 	return nil
 }
 
-func judgeEnv(args []word) goCall {
-	if len(args) == 0 {
+// Variables of go env that are the same on every machine, and those that are the target's once pinning has set them.
+var (
+	neutralGoEnv = strings.Fields("GOPATH GOMODCACHE GOCACHE GOBIN GOPROXY GOVERSION GOMOD GOWORK GOFLAGS GOPRIVATE GOROOT GOSUMDB GONOSUMDB GONOPROXY GO111MODULE")
+	targetGoEnv  = strings.Fields("GOOS GOARCH GOEXE")
+)
+
+func judgeEnv(c call, args []word) goCall {
+	if len(args) == 0 && c.Read {
 		return bad("arch-probe", "go env prints values of the machine it runs on")
 	}
+	out := goCall{}
 	for i, a := range args {
 		switch {
 		case a.Dyn:
@@ -113,136 +159,158 @@ func judgeEnv(args []word) goCall {
 		case a.Text == "-w" || a.Text == "-u":
 			for _, kv := range args[i+1:] {
 				k, _, _ := strings.Cut(kv.Text, "=")
-				if !slices.Contains([]string{"GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "GOINSECURE", "GONOSUMCHECK"}, k) {
+				if !slices.Contains([]string{"GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "GOINSECURE", "GO111MODULE"}, k) {
 					return bad("toolchain-changed", "go env -w "+k+" changes how the toolchain works")
 				}
 			}
 			return goCall{}
-		case strings.HasPrefix(a.Text, "-"):
-		case !slices.Contains([]string{"GOPATH", "GOMODCACHE", "GOCACHE", "GOBIN", "GOPROXY", "GOVERSION", "GOMOD", "GOWORK", "GOFLAGS", "GOPRIVATE"}, a.Text):
+		case strings.HasPrefix(a.Text, "-") || !c.Read:
+		case slices.Contains(targetGoEnv, a.Text):
+			out.sensitive = true
+		case !slices.Contains(neutralGoEnv, a.Text):
 			return bad("arch-probe", "go env "+a.Text+" prints a value of the machine it runs on")
 		}
 	}
-	return goCall{}
+	return out
 }
 
-// Flags of go build that take a value, in the next word if not after "=".
-var buildValueFlags = strings.Fields("-o -p -ldflags -gcflags -asmflags -tags -mod -modfile -overlay -pkgdir -toolexec -buildmode -buildvcs -compiler " +
-	"-gccgoflags -installsuffix -pgo -covermode -coverpkg -exec")
-
-func judgeBuild(c call, args []word, workdir string) goCall {
+// judgeBuild decides about build, vet, install and test, which share their flags.
+func judgeBuild(c call, sub string, args []word, workdir string, in goContext) goCall {
 	cgo := c.Env["CGO_ENABLED"]
 	if cgo.Dyn {
 		return bad("dynamic-command", "CGO_ENABLED is not known before the command runs")
 	}
-	g := goCall{sensitive: true, cgo: cgo.Text}
 	if cgo.Text != "" && cgo.Text != "0" {
 		return bad("cgo-enabled", "CGO_ENABLED="+cgo.Text+" needs a C compiler for the target")
 	}
-	out, haveOut := word{}, false
-	packages := 0
-	for i := 0; i < len(args); i++ {
-		a := args[i]
-		if a.Dyn && !strings.HasPrefix(a.Text, "-ldflags") && !strings.HasPrefix(a.Text, "--ldflags") {
-			return bad("dynamic-command", "an argument of go build is not known before it runs")
-		}
-		if !strings.HasPrefix(a.Text, "-") {
-			packages++
-			continue
-		}
-		name, value, inline := splitFlag(a)
-		if !inline && slices.Contains(buildValueFlags, name) && i+1 < len(args) && !boolFlag(name, args[i+1]) {
-			i++
-			value = args[i]
-		}
-		if p := judgeFlag(word{Text: name}, value, cgo.Text); p != nil {
-			return goCall{problem: p}
-		}
-		if name == "-o" {
-			out, haveOut = value, true
-		}
+	fl, p := readFlags(sub, args, cgo.Text)
+	if p != nil {
+		return goCall{problem: p}
 	}
+	g := goCall{sensitive: true, compiles: true}
 	switch {
-	case !haveOut || out.Text == "":
-		return bad("output-unknown", "go build has no -o, so the place of its result depends on more than the Dockerfile")
-	case out.Text == "/dev/null":
-		return bad("output-unknown", "the result of go build is thrown away")
+	case sub == "vet":
+		return g
+	case sub == "test" && !fl.only:
+		return bad("go-test", "go test runs what it built")
+	case sub == "install":
+		return judgeInstall(c, g, fl, in)
+	case fl.out.Text == "/dev/null":
+		return g
 	}
-	p := product{Path: join(workdir, out.Text), Dir: strings.HasSuffix(out.Text, "/")}
-	// Several packages, or a pattern, make -o a folder.
-	if packages > 1 || slices.ContainsFunc(args, func(w word) bool { return strings.Contains(w.Text, "...") }) {
-		p.Dir = true
+	names, known := programs(fl.packages)
+	if sub == "test" {
+		known = false
 	}
-	g.products = append(g.products, p)
+	g.products, p = outputs(fl, names, known, workdir, in)
+	g.problem = p
 	return g
 }
 
-// boolFlag: -buildvcs may stand alone, then the next word is no value.
-func boolFlag(name string, next word) bool {
-	return name == "-buildvcs" && !slices.Contains([]string{"true", "false", "auto"}, next.Text)
+// outputs are the files that go build writes.
+func outputs(fl goFlags, names []string, known bool, workdir string, in goContext) ([]product, *Problem) {
+	switch {
+	case !fl.haveOut && fl.pattern:
+		// Of several packages nothing is written, of a single one its program.
+		return []product{{Path: workdir, Dir: true}}, nil
+	case !fl.haveOut && in.windows:
+		return nil, &Problem{Code: "output-unknown", Reason: "go build has no -o, so the name of its result depends on the target: on windows it ends in .exe"}
+	case !fl.haveOut && known && len(names) == 1:
+		return []product{{Path: join(workdir, names[0])}}, nil
+	case !fl.haveOut && len(fl.packages) > 1:
+		return nil, nil // they are only compiled
+	case !fl.haveOut:
+		return []product{{Path: workdir, Dir: true}}, nil
+	}
+	to := join(workdir, fl.out.Text)
+	switch {
+	case fl.out.Dyn:
+		to = path.Dir(to[:strings.IndexByte(to, 0)] + "x")
+		if in.files.image(to) || strings.Contains(fl.out.Text, "..") {
+			return nil, &Problem{Code: "dynamic-command", Reason: "the value of -o is not known before it runs"}
+		}
+		return []product{{Path: to, Dir: true}}, nil
+	case !strings.HasSuffix(fl.out.Text, "/") && len(fl.packages) < 2 && !fl.pattern && !in.files.isFolder(to, workdir):
+		return []product{{Path: to}}, nil
+	case known && !in.windows:
+		var out []product
+		for _, n := range names {
+			out = append(out, product{Path: path.Join(to, n)})
+		}
+		return out, nil
+	}
+	return []product{{Path: to, Dir: true}}, nil
 }
 
-// splitFlag normalises --flag to -flag and separates "=value".
-func splitFlag(a word) (name string, value word, inline bool) {
-	s := a.Text
-	if strings.HasPrefix(s, "--") {
-		s = s[1:]
-	}
-	n, v, ok := strings.Cut(s, "=")
-	return n, word{Text: v, Dyn: a.Dyn}, ok
+// isFolder reports whether p is known to be a folder already.
+func (f *files) isFolder(p, workdir string) bool {
+	below := func(w string) bool { return w != p && within(w, p) }
+	return p == workdir || slices.Contains(f.made, p) || slices.Contains(imageDirs, p) || slices.ContainsFunc(f.made, below) ||
+		slices.ContainsFunc(f.products, func(q product) bool { return below(q.Path) || q.Dir && q.Path == p })
 }
 
-// judgeFlag decides about one flag; flag may carry its value after "=".
-func judgeFlag(flag, value word, cgo string) *Problem {
-	name, v, inline := splitFlag(flag)
-	if inline {
-		value = v
+var majorVersion = regexp.MustCompile(`^v\d+$`)
+
+// programs are the names that Go gives to the programs of packages; ok is false if one is not told by its path.
+func programs(packages []word) (names []string, ok bool) {
+	if len(packages) == 0 {
+		return nil, false
 	}
-	switch name {
-	case "-race", "-msan", "-asan":
-		if value.Text != "false" {
-			return &Problem{Code: "needs-cgo-flag", Reason: name + " needs cgo and a C compiler for the target"}
+	for _, w := range packages {
+		p, _, _ := strings.Cut(w.Text, "@")
+		elems := strings.Split(strings.Trim(p, "/"), "/")
+		n := elems[len(elems)-1]
+		if majorVersion.MatchString(n) && len(elems) > 1 {
+			n = elems[len(elems)-2]
 		}
-	case "-buildmode":
-		if value.Text != "default" && value.Text != "exe" {
-			return &Problem{Code: "needs-cgo-flag", Reason: "-buildmode=" + value.Text + " may need a linker for the target"}
+		if w.Dyn || n == "." || n == ".." || n == "" || strings.Contains(n, "...") || strings.ContainsAny(n, "*?[") || strings.HasSuffix(n, ".go") || majorVersion.MatchString(n) {
+			return nil, false
 		}
-	case "-toolexec", "-compiler", "-gccgoflags", "-overlay", "-pkgdir", "-installsuffix", "-exec":
-		return &Problem{Code: "toolchain-changed", Reason: name + " changes how the toolchain works"}
-	case "-ldflags":
-		return judgeLdflags(value, cgo)
+		names = append(names, n)
+	}
+	return names, true
+}
+
+var plainPath = regexp.MustCompile(`^/[A-Za-z0-9._/-]+$`)
+
+// judgeInstall: compiling for another platform, Go installs to bin/GOOS_GOARCH; pinning adds a link there that leads back to bin.
+func judgeInstall(c call, g goCall, fl goFlags, in goContext) goCall {
+	if v, ok := c.Env["GOBIN"]; ok && (v.Text != "" || v.Dyn) {
+		return bad("go-install", "go install refuses GOBIN when it compiles for another platform")
+	}
+	if in.windows {
+		return bad("go-install", "go install gives programs for windows another name")
+	}
+	gopath, known := c.Env["GOPATH"]
+	home := c.Env["HOME"]
+	switch {
+	case known && !gopath.Dyn && gopath.Text != "":
+	case !in.node.envKnown && official(in.node.Root().Image) == "golang":
+		gopath = word{Text: "/go"}
+	case in.node.envKnown && home.Text != "" && !home.Dyn:
+		gopath = word{Text: home.Text + "/go"}
+	case in.node.envKnown && (in.node.user == "" || in.node.user == "root" || in.node.user == "0"):
+		gopath = word{Text: "/root/go"}
 	default:
-		if value.Dyn {
-			return &Problem{Code: "dynamic-command", Reason: "the value of " + name + " is not known before it runs"}
-		}
+		return bad("go-install", "it is not known where go install writes to, without GOPATH")
 	}
-	return nil
-}
-
-// judgeLdflags accepts unknown text only as the value of -X.
-func judgeLdflags(value word, cgo string) *Problem {
-	fields := strings.Fields(value.Text)
-	for i, f := range fields {
-		f = strings.Trim(f, `'"`)
-		if strings.HasPrefix(f, "--") {
-			f = f[1:]
-		}
-		unknown := strings.ContainsRune(f, 0)
-		afterX := i > 0 && strings.Trim(fields[i-1], `'"-`) == "X"
-		switch {
-		case strings.HasPrefix(f, "-linkmode") && !strings.HasSuffix(f, "=internal"):
-			return &Problem{Code: "needs-cgo-flag", Reason: "-linkmode needs a linker for the target"}
-		case strings.HasPrefix(f, "-extldflags") && cgo == "0":
-			return nil // the rest is for a linker that is never called
-		case strings.HasPrefix(f, "-extld"), strings.HasPrefix(f, "-extar"), strings.HasPrefix(f, "-linkshared"), strings.HasPrefix(f, "-race"), strings.HasPrefix(f, "-msan"):
-			return &Problem{Code: "needs-cgo-flag", Reason: f + " is for an external linker"}
-		case unknown && !(strings.HasPrefix(f, "-X=") || afterX):
-			return &Problem{Code: "dynamic-command", Reason: "the linker flags are not known before the command runs"}
-		case unknown && !strings.Contains(strings.SplitN(f, "\x00", 2)[0], "="):
-			return &Problem{Code: "dynamic-command", Reason: "the name after -X is not known before the command runs"}
-		}
+	first, _, _ := strings.Cut(gopath.Text, ":")
+	g.bin = path.Join(first, "bin")
+	if !plainPath.MatchString(g.bin) {
+		return bad("go-install", "go install writes to "+g.bin+", which is no plain path")
 	}
-	return nil
+	if slices.ContainsFunc(fl.packages, func(w word) bool { return w.Text == "std" || w.Text == "cmd" || w.Text == "all" }) {
+		return bad("go-install", "go install changes the toolchain itself")
+	}
+	names, ok := programs(fl.packages)
+	if !ok {
+		g.products = []product{{Path: g.bin, Dir: true}}
+		return g
+	}
+	for _, n := range names {
+		g.products = append(g.products, product{Path: path.Join(g.bin, n)})
+	}
+	return g
 }
 
 func join(dir, p string) string {

@@ -27,6 +27,9 @@ type Graph struct {
 	// BuildPlatform is the value of BUILDPLATFORM; an argument may have changed it.
 	BuildPlatform string
 	Contexts      map[string]string
+
+	args      map[string]string // build arguments
+	automatic map[string]string // what an ARG of an automatic name gives
 }
 
 // Node is one stage on one platform.
@@ -63,6 +66,13 @@ type Node struct {
 	onbuild       []string
 	meta          []string
 	envKnown      bool
+	// mentions are uses of names that have no value in the stage, but would have one in a pinned stage.
+	mentions []mention
+}
+
+type mention struct {
+	line int
+	name string
 }
 
 // Dep is a stage or image that a stage needs, beside its base.
@@ -140,7 +150,7 @@ func (f *File) Resolve(env Env) (*Graph, diag.List) {
 		return nil, diags
 	}
 	g := &Graph{File: f, Nodes: r.nodes, Reached: make([]bool, len(r.nodes)), Result: r.nodes[idx],
-		Target: env.Target, BuildPlatform: r.global.val["BUILDPLATFORM"], Contexts: env.Contexts}
+		Target: env.Target, BuildPlatform: r.global.val["BUILDPLATFORM"], Contexts: env.Contexts, args: env.Args, automatic: r.global.val}
 	g.reach(g.Result)
 	return g, nil
 }

@@ -1,8 +1,11 @@
 package dockerfile
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/xbuild/xbuild/schema"
 )
 
 // Rewrite is an edited Dockerfile.
@@ -15,6 +18,8 @@ type Rewrite struct {
 	Caches map[int]string
 	// Lines maps each line of Text (index 0 is line 1) to the line of the user's file that it stands for.
 	Lines []int
+	// Args are build arguments that the text needs, by platform.
+	Args map[schema.Platform]map[string]string
 }
 
 // Cross pins the groups to the build platform and hands the compiler its target. Every group must be sound. Lines are
@@ -23,12 +28,13 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 	pin := map[int]bool{}
 	before := map[int][]string{}
 	mounts, caches := map[int]string{}, map[int]string{}
+	given := f.give(in)
 	for _, grp := range groups {
 		pin[f.Stages[grp.Root].Line] = true
 		for _, g := range in.Graphs {
 			if g.Reached[grp.Root] {
 				a := analyse(&grp, g, in)
-				grp.insert(g, a, before, goArgs(in.Graphs))
+				grp.insert(g, a, before, goArgs(in.Graphs), given)
 				if scope != "" {
 					grp.addCaches(g, a, scope, mounts, caches)
 				}
@@ -37,40 +43,75 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 	}
 	rw := edit(string(f.Text), pin, before, nil)
 	rw.Built = edit(string(f.Text), pin, before, mounts).Text
-	rw.Caches = caches
+	rw.Caches, rw.Args = caches, given.args
 	return rw
 }
 
 // insert adds the argument lines of each stage of the group that compiles, before its first step that needs them.
-func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args string) {
+func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args string, given *given) {
 	for _, i := range grp.Stages {
-		r := a.sensitive[i]
-		if r == nil || before[r.Line] != nil {
-			continue
+		n := g.Nodes[i]
+		if a.checks[i] && !g.used(n) {
+			continue // go vet in a stage that nothing needs tells the same on any machine
 		}
-		inherited := false
-		for n := g.Nodes[i].Base; n != nil; n = n.Base {
-			inherited = inherited || a.sensitive[n.Index] != nil
+		if r := a.first(n, given); r != nil && before[r.Line] == nil && !a.isGiven(n, given) {
+			before[r.Line] = a.lines(n, r, args, given)
 		}
-		if inherited { // ARGs reach the stages that are FROM this one
-			continue
-		}
-		var lines []string
-		var declare []string
-		for _, k := range []string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"} {
-			if _, ok := r.Env.Get(k); !ok && strings.Contains(args, k) {
-				declare = append(declare, k)
+		if in, ok := a.installs[i]; ok && a.vouched[i] == "" {
+			link := fmt.Sprintf("RUN mkdir -p %s && ln -sfn . %s/${GOOS}_${GOARCH}", in.bin, in.bin)
+			if !slices.Contains(before[in.run.Line], link) {
+				before[in.run.Line] = append(before[in.run.Line], link)
 			}
 		}
-		if len(declare) > 0 {
-			lines = append(lines, "ARG "+strings.Join(declare, " "))
-		}
-		last := "ARG " + args
-		if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
-			last += " CGO_ENABLED=0"
-		}
-		before[r.Line] = append(lines, last)
 	}
+}
+
+// isGiven reports whether a base of the stage is given all that the stage needs: arguments reach the stages that are FROM it.
+func (a *analysis) isGiven(n *Node, given *given) bool {
+	for b := n.Base; b != nil; b = b.Base {
+		own := a.vouched[n.Index] == VouchFork && a.vouched[b.Index] != VouchFork // a recipe gives less
+		if a.first(b, given) != nil && !own {
+			return true
+		}
+	}
+	return false
+}
+
+// lines are what tells the compilers of a stage their target.
+func (a *analysis) lines(n *Node, r *Run, args string, given *given) []string {
+	if a.vouched[n.Index] == VouchFork {
+		return given.lines(n, r, a, args)
+	}
+	var lines []string
+	if line := r.declare(func(k string) bool { return strings.Contains(args, k) }); line != "" {
+		lines = append(lines, line)
+	}
+	last := "ARG " + args
+	if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
+		last += " CGO_ENABLED=0"
+	}
+	return append(lines, last)
+}
+
+// used reports whether another stage, or the result, stands on n.
+func (g *Graph) used(n *Node) bool {
+	return g.Result == n || slices.ContainsFunc(g.Nodes, func(o *Node) bool {
+		return o.Base == n || slices.ContainsFunc(o.Deps, func(d Dep) bool { return d.Node == n })
+	})
+}
+
+// declare is the line that declares those target arguments which are needed and not there yet, "" if there are none.
+func (r *Run) declare(needed func(string) bool) string {
+	var names []string
+	for _, k := range []string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"} {
+		if _, ok := r.Env.Get(k); !ok && needed(k) {
+			names = append(names, k)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "ARG " + strings.Join(names, " ")
 }
 
 // goArgs are the variables that tell Go its target.

@@ -39,8 +39,11 @@ func (w *walker) start() {
 		n.envKnown = true
 	default:
 		w.key = hash("image", n.Image, n.Platform.String())
+		if official(n.Image) == "golang" {
+			n.workdir = "/go"
+		}
 		if c := w.image(n.Image); c != nil {
-			n.envKnown = true
+			n.envKnown, n.workdir = true, path.Join("/", c.Workdir)
 			for _, kv := range c.Env {
 				k, v, _ := strings.Cut(kv, "=")
 				n.Env.set(k, v, 0)
@@ -150,6 +153,7 @@ func (w *walker) command(c instructions.Command) error {
 	if line == 0 {
 		line = w.n.Line // from an ONBUILD trigger
 	}
+	w.mention(c, raw, line)
 	switch c := c.(type) {
 	case *instructions.ArgCommand:
 		return w.arg(c, line)
@@ -182,6 +186,21 @@ func (w *walker) command(c instructions.Command) error {
 	return nil
 }
 
+// mention notes names that pinning gives a value and the stage does not. What a RUN does with them is seen in its script.
+func (w *walker) mention(c instructions.Command, raw string, line int) {
+	if _, run := c.(*instructions.RunCommand); run || !strings.Contains(raw, "$") {
+		return
+	}
+	for _, k := range pinnedNames {
+		if _, ok := w.n.Env.Get(k); !ok && (strings.Contains(raw, "$"+k) || strings.Contains(raw, "${"+k)) {
+			w.n.mentions = append(w.n.mentions, mention{line, k})
+		}
+	}
+}
+
+// pinnedNames are the names that the lines of [File.Cross] set.
+var pinnedNames = append([]string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"}, goTargetNames...)
+
 // arg follows BuildKit: a build argument wins, then the default, then a global ARG or automatic value of that name.
 func (w *walker) arg(c *instructions.ArgCommand, line int) error {
 	for _, a := range c.Args {
@@ -212,9 +231,13 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 	for _, f := range c.Files {
 		parts = append(parts, "file", f.Name, f.Data)
 	}
+	parts = append(parts, w.env.RunKeys...)
 	r := &Run{Line: line, EndLine: max(lastLine(c.Location()), line), Cmd: c, Env: n.Env.clone(), Workdir: n.workdir}
 	for _, m := range instructions.GetMounts(c) {
 		parts = append(parts, "mount", string(m.Type), m.From, m.Source, m.Target, m.CacheID, fmt.Sprint(m.ReadOnly, m.Required, m.Env))
+		if name := w.privateName(m); name != "" {
+			parts = append(parts, "name", name)
+		}
 		r.Mounts = append(r.Mounts, Mount{Type: string(m.Type), From: m.From, Target: m.Target})
 		if m.Type != instructions.MountTypeBind && m.Type != instructions.MountTypeCache || m.From == "" && m.Type == instructions.MountTypeCache {
 			continue
@@ -239,6 +262,25 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 	n.Runs = append(n.Runs, r)
 	w.step(line, w.snapshot(""), deps, parts...)
 	return nil
+}
+
+// privateName is the name of the secret or SSH agent of a mount where it is not the id that stands in the file.
+func (w *walker) privateName(m *instructions.Mount) string {
+	switch m.Type {
+	case instructions.MountTypeSecret:
+		id := m.CacheID
+		if id == "" {
+			id = path.Base(m.Target)
+		}
+		return w.env.SecretNames[id]
+	case instructions.MountTypeSSH:
+		id := m.CacheID
+		if id == "" {
+			id = "default"
+		}
+		return w.env.SSHNames[id]
+	}
+	return ""
 }
 
 // dep records that the stage takes paths from another stage, an image or a named context, and returns its key.

@@ -43,7 +43,7 @@ func (grp *Group) bystanders(g *Graph, in CrossInput, native map[int]bool) {
 		case reached(i): // judged already
 		case native[i] && slices.Contains(nativeOnly, p.Code):
 		case p.Code == "go-tool" && !a.inherits(g.Nodes[i]) && !g.File.runs(i):
-			// A check like go vet, in a stage of its own, tells the same on any machine.
+			// A check in a stage of its own tells the same on any machine.
 		case !slices.ContainsFunc(grp.Problems, func(q Problem) bool { return q.Code == p.Code && q.Line == p.Line }):
 			grp.Problems = append(grp.Problems, p)
 		}
@@ -92,16 +92,6 @@ func (grp Group) growing(g *Graph) []int {
 
 // nativeOnly are problems of running what was built, or of taking files: where all platforms are one, they are none.
 var nativeOnly = []string{"go-test", "go-run", "go-tool", "go-generate", "go-install", "product-reused", "foreign-input", "download"}
-
-// inherits reports whether a base of the stage is given the compiler's target.
-func (a *analysis) inherits(n *Node) bool {
-	for b := n.Base; b != nil; b = b.Base {
-		if a.sensitive[b.Index] != nil {
-			return true
-		}
-	}
-	return false
-}
 
 // runs reports whether a stage says how it is run, as images that are shipped do.
 func (f *File) runs(i int) bool {

@@ -32,6 +32,7 @@ const (
 	ExitUsage       = 2   // the command line or a build file is wrong
 	ExitChanged     = 3   // something would change, or is out of date
 	ExitUnreachable = 4   // no BuildKit could be reached
+	ExitMissing     = 5   // done, but optional platforms are missing
 	ExitInterrupted = 130 // Ctrl-C
 )
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/exec/embedded"
@@ -12,11 +13,15 @@ import (
 // defaultSocket is where a system-wide buildkitd listens.
 const defaultSocket = "/run/buildkit/buildkitd.sock"
 
-// connect reaches a BuildKit: the one that BUILDKIT_HOST names, else a system-wide one, else the one inside xbuild.
+// connect reaches a BuildKit: the one that BUILDKIT_HOST names, else that of the Docker Engine that the docker command
+// would use, else a system-wide one, else the one inside xbuild.
 func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	opt := buildkit.DialOptions{Name: "buildkit", Owner: output.OwnerFromEnv(a.getenv, os.Geteuid())}
 	if addr := a.getenv("BUILDKIT_HOST"); addr != "" {
 		return buildkit.Dial(ctx, addr, opt)
+	}
+	if b, err := a.connectEngine(ctx, opt); b != nil || err != nil {
+		return b, err
 	}
 	if st, err := os.Stat(defaultSocket); err == nil && st.Mode()&os.ModeSocket != 0 {
 		if b, err := buildkit.Dial(ctx, "unix://"+defaultSocket, opt); err == nil {
@@ -29,4 +34,28 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	}
 	opt.Name = "embedded"
 	return buildkit.Dial(ctx, addr, opt)
+}
+
+// connectEngine reaches the BuildKit of a Docker Engine; both results are nil if there is none. An engine that the user
+// named is there or an error, one that is only the usual one need not be.
+func (a *app) connectEngine(ctx context.Context, opt buildkit.DialOptions) (*buildkit.Backend, error) {
+	named := a.getenv("DOCKER_HOST") != "" || a.getenv("DOCKER_CONTEXT") != ""
+	address, err := buildkit.EngineAddress(opt.DockerConfig)
+	if err != nil {
+		if named {
+			return nil, &exitError{ExitUnreachable, err}
+		}
+		return nil, nil
+	}
+	if path, ok := strings.CutPrefix(address, "unix://"); ok && !named {
+		if st, err := os.Stat(path); err != nil || st.Mode()&os.ModeSocket == 0 {
+			return nil, nil
+		}
+	}
+	opt.Name = "docker"
+	b, err := buildkit.DialEngine(ctx, address, opt)
+	if err != nil && !named && ctx.Err() == nil {
+		return nil, nil
+	}
+	return b, err
 }

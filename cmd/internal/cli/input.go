@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/tonistiigi/go-csvvalue"
 
 	"github.com/xbuild/xbuild/cmd/internal/git"
 	"github.com/xbuild/xbuild/exec/buildkit"
@@ -84,18 +85,12 @@ func (f *bakeFlags) sets(c *cobra.Command, except ...string) ([]string, error) {
 	if f.load {
 		out = append(out, "*.load=true")
 	}
-	call := f.call
-	if f.check {
-		call = "check"
+	call, err := f.callName()
+	if err != nil {
+		return nil, err
 	}
-	switch call {
-	case "", "build":
-	case "check", "lint":
-		out = append(out, "*.call=lint")
-	case "outline", "targets":
+	if call != "" {
 		out = append(out, "*.call="+call)
-	default:
-		return nil, &exitError{ExitUsage, fmt.Errorf("--call %s: want build, check, outline or targets", call)}
 	}
 	for _, b := range []struct {
 		name string
@@ -115,6 +110,45 @@ func (f *bakeFlags) sets(c *cobra.Command, except ...string) ([]string, error) {
 		out = append(out, fmt.Sprintf("*.attest=type=%s,%s", a.name, a.value))
 	}
 	return out, nil
+}
+
+// callName is what --call asks of the Dockerfiles, empty for a build. The value is a name, or CSV with options that say how
+// to show the answer.
+func (f *bakeFlags) callName() (string, error) {
+	if f.check {
+		return "lint", nil
+	}
+	fields, err := csvvalue.Fields(f.call, nil)
+	if err != nil && f.call != "" {
+		return "", &exitError{ExitUsage, fmt.Errorf("--call %s: not a comma-separated list", f.call)}
+	}
+	name := ""
+	for _, field := range fields {
+		k, v, option := strings.Cut(field, "=")
+		var bad bool
+		switch {
+		case !option && name != "":
+			return "", &exitError{ExitUsage, fmt.Errorf("--call %s: there are two names, %q and %q", f.call, name, field)}
+		case !option:
+			name = field
+		case k == "format":
+		case k == "ignorestatus":
+			_, err := strconv.ParseBool(v)
+			bad = err != nil
+		default:
+			bad = true
+		}
+		if bad {
+			return "", &exitError{ExitUsage, fmt.Errorf("--call %s: %q is neither format=... nor ignorestatus=true", f.call, field)}
+		}
+	}
+	switch name {
+	case "build":
+		return "", nil
+	case "check":
+		return "lint", nil
+	}
+	return name, nil
 }
 
 func strategyNames() string {
@@ -156,7 +190,7 @@ func (a *app) read(f *inputFlags, targets []string) (*definition, error) {
 	if err != nil {
 		return nil, &exitError{ExitUsage, err}
 	}
-	paths, err := a.paths(f, dir)
+	paths, named, err := a.paths(f, dir)
 	if err != nil {
 		return nil, &exitError{ExitUsage, err}
 	}
@@ -179,7 +213,7 @@ func (a *app) read(f *inputFlags, targets []string) (*definition, error) {
 	var diags diag.List
 	sources := diag.Sources{}
 	for _, p := range paths {
-		name, abs, text, err := a.readFile(dir, p)
+		name, abs, text, err := a.readFile(dir, p, named)
 		if err != nil {
 			return nil, &exitError{ExitUsage, err}
 		}
@@ -203,9 +237,15 @@ func (a *app) read(f *inputFlags, targets []string) (*definition, error) {
 }
 
 // paths are the build files to read: those of -f, else those of the environment, else those that are found.
-func (a *app) paths(f *inputFlags, dir string) ([]string, error) {
+func (a *app) paths(f *inputFlags, dir string) (paths []string, named bool, err error) {
+	const relative = "BUILDX_BAKE_FILE_RELATIVE_PATHS"
+	if v := strings.TrimSpace(a.getenv(relative)); v != "" {
+		if _, err := strconv.ParseBool(v); err != nil {
+			return nil, false, fmt.Errorf("the environment variable %s is %q, which is neither true nor false", relative, v)
+		}
+	}
 	if len(f.files) > 0 {
-		return f.files, nil
+		return f.files, true, nil
 	}
 	list, sep := a.getenv("BUILDX_BAKE_FILE"), a.getenv("BUILDX_BAKE_PATH_SEPARATOR")
 	if sep == "" {
@@ -218,17 +258,17 @@ func (a *app) paths(f *inputFlags, dir string) ([]string, error) {
 		}
 	}
 	if len(out) > 0 {
-		return out, nil
+		return out, true, nil
 	}
 	files, ignored, err := hcl.FindAll(dir)
 	for _, p := range ignored {
 		fmt.Fprintf(a.err, "xbuild: %s is read; %s beside it is ignored, unless -f names it\n", filepath.Base(files[0]), filepath.Base(p))
 	}
-	return files, err
+	return files, false, err
 }
 
-// readFile reads one build file. name is how diagnostics call it.
-func (a *app) readFile(dir, p string) (name, abs string, text []byte, err error) {
+// readFile reads one build file, which the user has named or which was found. name is how diagnostics call it.
+func (a *app) readFile(dir, p string, named bool) (name, abs string, text []byte, err error) {
 	p = strings.TrimPrefix(p, "cwd://")
 	if p == "-" {
 		text, err = io.ReadAll(os.Stdin)
@@ -243,8 +283,8 @@ func (a *app) readFile(dir, p string) (name, abs string, text []byte, err error)
 	if text, err = os.ReadFile(abs); err != nil {
 		return "", "", nil, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))
 	}
-	name = abs
-	if rel, err := filepath.Rel(dir, abs); err == nil && len(rel) < len(abs) {
+	name = p
+	if rel, err := filepath.Rel(dir, abs); err == nil && !named && len(rel) < len(abs) {
 		name = rel
 	}
 	return name, abs, text, nil

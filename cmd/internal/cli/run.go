@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ type runFlags struct {
 	force     bool
 	jobs      int
 	plan      string
+	allow     []string
+	metadata  string
+	failFast  bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -49,13 +53,17 @@ func (a *app) runCommand() *cobra.Command {
 	in.register(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
-	for _, name := range []string{"load", "pull", "sbom", "provenance", "call", "check"} {
+	for _, name := range []string{"call", "check"} {
 		_ = c.Flags().MarkHidden(name) // they only print yet
 	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
 	c.Flags().BoolVar(&f.force, "force", false, "ask BuildKit for every target, also for those of which nothing changed since they were built")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
+	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
+	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
+	c.Flags().StringSliceVar(&f.allow, "allow", nil, "grant a privilege that targets ask for: "+strings.Join(grantable, ", "))
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
 }
@@ -67,6 +75,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
 	}
+	if err := checkAllow(f.allow); err != nil {
+		return err
+	}
 	j, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
 		return a.orInterrupted(ctx, err)
@@ -75,16 +86,22 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if d := j.decision; d != nil && len(d.Unchanged) > 0 && f.progress != string(progress.Quiet) {
 		fmt.Fprint(a.err, unchangedText(d))
 	}
-	rep, err := a.execute(ctx, j, f, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing})
+	rep, err := a.execute(ctx, j, f, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
 	if err != nil {
 		return err
 	}
-	return a.finish(rep, j.plan, j.sources)
+	if err := a.finish(rep, j.plan, j.sources); err != nil || f.metadata == "" {
+		return err
+	}
+	if err := writeMetadata(f.metadata, j.plan, rep); err != nil {
+		return &exitError{ExitFailed, err}
+	}
+	return nil
 }
 
 // job is a plan that is ready to be run.
 type job struct {
-	plan    *plan.Plan // may be nil if nothing has to run
+	plan    *plan.Plan // empty if it was recalled that nothing has to run
 	sources diag.Sources
 	backend exec.Backend // nil if nothing has to run
 	// decision says which builds need not run; nil for a saved plan, of which everything runs.
@@ -99,14 +116,12 @@ func (j *job) close() {
 
 // execute runs what has to run, and remembers it.
 func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options) (*exec.Report, error) {
-	part, rep := j.plan, &exec.Report{}
-	if j.plan == nil {
-		return &exec.Report{Outputs: j.decision.Outputs}, nil
-	}
-	if j.decision != nil {
-		part = j.plan.Without(j.decision.Unchanged)
-	}
+	rep := &exec.Report{}
 	if j.backend != nil {
+		part := j.plan
+		if j.decision != nil {
+			part = j.plan.Without(j.decision.Unchanged)
+		}
 		display, err := progress.New(progress.Mode(f.progress), a.err, part, a.progressOptions())
 		if err != nil {
 			return nil, &exitError{ExitUsage, err}
@@ -147,19 +162,23 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if err != nil {
 		return nil, err
 	}
-	h, all := a.history(cfg), f.force || in.bake.noCache
+	// The file of --metadata-file tells of images what only a build does.
+	h, all := a.history(cfg), f.force || in.bake.noCache || f.metadata != ""
 	var g *guess
 	if !all {
-		if g = h.guess(ctx, cfg, req); g != nil && len(g.decision.Why) == 0 {
+		if g = h.guess(ctx, cfg, req, f.allow); g != nil && len(g.decision.Why) == 0 {
 			sources := plan.Sources(cfg, g.facts)
-			return &job{plan: g.plan, sources: sources, decision: g.decision}, a.report(g.diags.Sorted(), sources)
+			return &job{plan: cmp.Or(g.plan, &plan.Plan{}), sources: sources, decision: g.decision}, a.report(g.diags.Sorted(), sources)
 		}
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	j, err := a.planFresh(ctx, cfg, req, b, h, g)
+	j, err := a.planFresh(ctx, cfg, req, b, h, g, f.allow)
+	if err == nil {
+		err = a.report(checkGrants(j.plan, func(t, attr string) *diag.Range { return cfg.Target(t).At(attr) }, f.allow), cfg.Sources)
+	}
 	if err != nil {
 		b.Close()
 		return nil, err
@@ -189,7 +208,11 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkNode(ctx, f.plan, p, b); err != nil {
+	err = checkNode(ctx, f.plan, p, b)
+	if err == nil {
+		err = a.report(checkGrants(p, func(t, _ string) *diag.Range { return &p.Target(t).Range }, f.allow), sources)
+	}
+	if err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -220,10 +243,18 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 	}
 	if rep.Err != nil {
 		for _, f := range rep.Failures {
-			fmt.Fprint(a.err, failureText(f, p, src))
+			fmt.Fprint(a.err, failureText(f, diag.Error, p, src))
 		}
+	}
+	for _, f := range rep.Missing {
+		fmt.Fprint(a.err, failureText(f, diag.Warning, p, src))
+	}
+	if rep.Err != nil {
 		return &exitError{code: ExitFailed}
 	}
 	fmt.Fprint(a.out, resultsText(rep, p))
+	if missing := missingText(rep, p); missing != "" {
+		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
+	}
 	return nil
 }

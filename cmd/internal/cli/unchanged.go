@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/xbuild/xbuild/exec"
@@ -67,13 +68,13 @@ type guess struct {
 }
 
 // guess finds out what has to run without a daemon; nil if that cannot be done.
-func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Request) *guess {
+func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Request, allow []string) *guess {
 	g := &guess{facts: plan.Facts{Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}, Nodes: h.memory.Nodes(h.world.Endpoint)}}
 	if len(g.facts.Nodes) == 0 {
 		return nil
 	}
 	g.facts.Dockerfiles = readDockerfiles(cfg)
-	id := planID(cfg, req, g.facts)
+	id := planID(cfg, req, g.facts, allow)
 	if g.decision = h.memory.Recall(ctx, id, h.world); g.decision != nil && len(g.decision.Why) == 0 {
 		return g
 	}
@@ -93,15 +94,24 @@ func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Reques
 	if g.diags = append(g.diags, checkContexts(cfg, g.plan)...); g.diags.HasErrors() {
 		return nil
 	}
-	if len(g.diags) > 0 {
-		id = "" // so that they are printed the next time too
+	if len(checkGrants(g.plan, func(string, string) *diag.Range { return nil }, allow)) > 0 {
+		return nil
+	}
+	if len(g.diags) > 0 || incomplete(g.plan) {
+		id = "" // so that they are told the next time too
 	}
 	g.decision = h.memory.Check(ctx, g.plan, id, h.world)
 	return g
 }
 
-// planID identifies all that a plan is made from, but for what images are; empty if that cannot be told.
-func planID(cfg *schema.Config, req plan.Request, facts plan.Facts) string {
+// incomplete reports whether the plan leaves out optional platforms, which every run says.
+func incomplete(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Targets, func(t plan.Target) bool { return len(t.Missing) > 0 })
+}
+
+// planID identifies all that a plan is made from, but for what images are, and which privileges it was granted; empty if that
+// cannot be told.
+func planID(cfg *schema.Config, req plan.Request, facts plan.Facts, allow []string) string {
 	images := facts.Images
 	facts.Images = nil
 	for ref := range images {
@@ -109,7 +119,7 @@ func planID(cfg *schema.Config, req plan.Request, facts plan.Facts) string {
 			return ""
 		}
 	}
-	id, err := fingerprint.Hash(cfg, req, facts)
+	id, err := fingerprint.Hash(cfg, req, facts, allow)
 	if err != nil {
 		return ""
 	}
@@ -117,7 +127,7 @@ func planID(cfg *schema.Config, req plan.Request, facts plan.Facts) string {
 }
 
 // planFresh plans for the node behind b, or takes the guess if the world is as it was.
-func (a *app) planFresh(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend, h *history, g *guess) (*job, error) {
+func (a *app) planFresh(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend, h *history, g *guess, allow []string) (*job, error) {
 	facts, err := gather(ctx, cfg, req, b)
 	if err != nil {
 		return nil, err
@@ -134,8 +144,8 @@ func (a *app) planFresh(ctx context.Context, cfg *schema.Config, req plan.Reques
 	}
 	if h.memory.Learn(h.world.Endpoint, facts); j.decision == nil {
 		id := ""
-		if len(j.plan.Diagnostics) == 0 {
-			id = planID(cfg, req, facts)
+		if len(j.plan.Diagnostics) == 0 && !incomplete(j.plan) {
+			id = planID(cfg, req, facts, allow)
 		}
 		j.decision = h.memory.Check(ctx, j.plan, id, h.world)
 	}

@@ -24,24 +24,24 @@ func paint(on bool, code, s string) string {
 // planText renders a plan for people, at most 80 columns wide where names allow it.
 func planText(p *plan.Plan, color bool) string {
 	var b strings.Builder
+	users, stages := usersOf(p), map[string][]*plan.Stage{}
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		stages[s.Dockerfile] = append(stages[s.Dockerfile], s)
+	}
 	for _, d := range p.Dockerfiles {
-		var names []string
-		for _, t := range p.Targets {
-			if usesDockerfile(p, t.Name, d.ID) {
-				names = append(names, fmt.Sprintf("%s (%s)", t.Name, t.Strategy))
-			}
-		}
-		fmt.Fprintf(&b, "%s for %s\n", d.Path, strings.Join(names, ", "))
-		rows := stageRows(p, d.ID)
+		fmt.Fprintf(&b, "%s for %s\n", d.Path, strings.Join(users[d.ID], ", "))
+		rows := stageRows(stages[d.ID])
 		width := 0
 		for _, r := range rows {
 			width = max(width, len(r.stage))
 		}
 		for _, r := range rows {
-			writeRow(&b, r, min(width, 24), color)
+			writeRow(&b, d.Path, r, min(width, 24), color)
 		}
 		b.WriteByte('\n')
 	}
+	b.WriteString(leftOutText(p))
 	b.WriteString(nodeText(p))
 	b.WriteString(countsText(p))
 	for _, d := range p.Dockerfiles {
@@ -49,31 +49,42 @@ func planText(p *plan.Plan, color bool) string {
 			fmt.Fprintf(&b, "%s is adapted for this run; --diff shows how\n", d.Path)
 		}
 	}
+	b.WriteString(suggestText(p, color))
 	return b.String()
 }
 
-func usesDockerfile(p *plan.Plan, target, id string) bool {
-	return slices.ContainsFunc(p.Builds, func(b plan.Build) bool { return b.Target == target && b.Dockerfile == id })
+// usersOf names the targets of each Dockerfile, with their strategies, in plan order.
+func usersOf(p *plan.Plan) map[string][]string {
+	files := map[string][]string{} // by target
+	for _, b := range p.Builds {
+		if !slices.Contains(files[b.Target], b.Dockerfile) {
+			files[b.Target] = append(files[b.Target], b.Dockerfile)
+		}
+	}
+	out := map[string][]string{}
+	for _, t := range p.Targets {
+		for _, d := range files[t.Name] {
+			out[d] = append(out[d], fmt.Sprintf("%s (%s)", t.Name, t.Strategy))
+		}
+	}
+	return out
 }
 
 // row is the instances of one stage that have the same kind and reason.
 type row struct {
-	kind          plan.Kind
-	stage, reason string
-	platforms     []string
-	fork          *plan.Fork
-	tried         []plan.Attempt
-	caches        []string
+	kind                plan.Kind
+	stage, code, reason string
+	platforms           []string
+	fork                *plan.Fork
+	tried               []plan.Attempt
+	caches              []string
 }
 
 // stageRows collects the rows of one Dockerfile in stage order.
-func stageRows(p *plan.Plan, id string) []row {
+func stageRows(stages []*plan.Stage) []row {
 	var rows []row
 	var order []int
-	for _, s := range p.Stages {
-		if s.Dockerfile != id {
-			continue
-		}
+	for _, s := range stages {
 		var ps []string
 		for _, u := range s.For {
 			if !slices.Contains(ps, u.Platform) {
@@ -84,7 +95,7 @@ func stageRows(p *plan.Plan, id string) []row {
 			return r.stage == s.Stage && r.kind == s.Kind && r.reason == s.Reason && s.Kind != plan.Shared
 		})
 		if i < 0 {
-			rows = append(rows, row{kind: s.Kind, stage: s.Stage, reason: s.Reason, fork: s.ForksAt, tried: s.Tried, caches: s.Caches})
+			rows = append(rows, row{kind: s.Kind, stage: s.Stage, code: s.Code, reason: s.Reason, fork: s.ForksAt, tried: s.Tried, caches: s.Caches})
 			order = append(order, s.Index)
 			i = len(rows) - 1
 		}
@@ -108,7 +119,7 @@ func stageRows(p *plan.Plan, id string) []row {
 
 const indent = "             " // below the stage's name
 
-func writeRow(b *strings.Builder, r row, width int, color bool) {
+func writeRow(b *strings.Builder, path string, r row, width int, color bool) {
 	kind := paint(color, kindColor[r.kind], fmt.Sprintf("%-9s", r.kind))
 	platforms := strings.Join(r.platforms, ", ")
 	if r.kind == plan.Shared && len(r.platforms) > 1 {
@@ -122,8 +133,14 @@ func writeRow(b *strings.Builder, r row, width int, color bool) {
 		fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", line)
 	}
 	note := r.reason
+	for _, a := range r.tried {
+		if a.Code == r.code && r.kind == plan.Emulated {
+			note += " (" + a.At + ")"
+			break
+		}
+	}
 	if r.fork != nil {
-		note += fmt.Sprintf("; forks at line %d by %s", r.fork.Line, r.fork.By)
+		note += "; " + forkText(path, r.fork)
 	}
 	if r.kind == plan.Assembled {
 		return
@@ -137,11 +154,33 @@ func writeRow(b *strings.Builder, r row, width int, color bool) {
 			fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
 		}
 	}
-	for _, a := range r.tried {
+	for _, a := range r.told() {
 		for _, line := range wrap(fmt.Sprintf("not %s: %s (%s)", a.Strategy, a.Reason, a.At), 80-len(indent)-width-2) {
 			fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "", paint(color, "2", line))
 		}
 	}
+}
+
+// told are the strategies in place of which a stage is emulated, but for what its reason says already. That no node is of
+// the platform goes without saying.
+func (r *row) told() []plan.Attempt {
+	if r.kind != plan.Emulated {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.tried), func(a plan.Attempt) bool { return a.Code == r.code || a.Code == "no-native-node" })
+}
+
+// forkText says where a stage forks and why, and what would make it fork later.
+func forkText(path string, f *plan.Fork) string {
+	if f.Shared == 0 {
+		return fmt.Sprintf("forks at line %d by %s", f.Line, f.By)
+	}
+	part := "them"
+	if f.Shared < f.Steps {
+		part = fmt.Sprintf("%d of them", f.Shared)
+	}
+	return fmt.Sprintf("%s declared at %s:%d reaches %s; move it below line %d to share %s",
+		f.Variable, path, f.Declared, plural(f.Steps, "later step"), f.MoveBelow, part)
 }
 
 // wrap breaks s at blanks into lines of at most width characters.
@@ -192,13 +231,38 @@ func countsText(p *plan.Plan) string {
 		}
 	}
 	s := strings.Join(parts, ", ")
-	for _, st := range p.Stages {
-		if st.Kind == plan.Shared && len(st.For) > 1 {
-			s += fmt.Sprintf("; %s runs once instead of %d times", st.Stage, len(st.For))
-			break
+	if most := mostShared(p); most != nil {
+		saves := fmt.Sprintf("%s runs once instead of %d times", most.Stage, len(most.For))
+		if s += "; "; len(s)+len(saves) > 80 {
+			s = strings.TrimSuffix(s, " ") + "\n"
 		}
+		s += saves
 	}
 	return s + "\n"
+}
+
+// mostShared is the stage that saves the most runs, nil if none saves any.
+func mostShared(p *plan.Plan) *plan.Stage {
+	var most *plan.Stage
+	for i := range p.Stages {
+		if st := &p.Stages[i]; st.Kind == plan.Shared && len(st.For) > 1 && (most == nil || len(st.For) > len(most.For)) {
+			most = st
+		}
+	}
+	return most
+}
+
+// leftOutText says which optional platforms the plan is without.
+func leftOutText(p *plan.Plan) string {
+	var b strings.Builder
+	for _, t := range p.Targets {
+		for _, m := range t.Missing {
+			for i, line := range wrap(fmt.Sprintf("without the optional %s for %s: %s", m.Platform, t.Name, m.Reason), 78) {
+				b.WriteString([]string{"", "  "}[min(i, 1)] + line + "\n")
+			}
+		}
+	}
+	return b.String()
 }
 
 // planDiff renders what was changed in the Dockerfiles as a unified diff; empty if nothing was.

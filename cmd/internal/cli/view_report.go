@@ -35,8 +35,8 @@ func (a *app) progressOptions() progress.Options {
 }
 
 // failureText renders one cause: what failed, where, what it stopped, the end of its log, what to do.
-func failureText(f *exec.Failure, p *plan.Plan, src diag.Sources) string {
-	d := diag.Diagnostic{Severity: diag.Error, Code: string(f.Kind), Subject: f.At, Advice: f.Hint}
+func failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag.Sources) string {
+	d := diag.Diagnostic{Severity: severity, Code: string(f.Kind), Subject: f.At, Advice: f.Hint}
 	switch {
 	case f.Kind == exec.StepFailed:
 		d.Summary = fmt.Sprintf("%s failed with exit code %d", oneLine(f.Step), f.ExitCode)
@@ -122,6 +122,16 @@ func resultsText(rep *exec.Report, p *plan.Plan) string {
 		switch o.Type {
 		case string(schema.OutputLocal):
 			fmt.Fprintf(&b, "%s: %s in %s", o.Target, plural(o.Files, "file"), relative(o.Dest))
+			if o.Unchanged {
+				b.WriteString(" (unchanged)")
+			}
+			b.WriteByte('\n')
+		case string(schema.OutputTar), string(schema.OutputOCI), string(schema.OutputDocker):
+			if o.Files == 0 {
+				fmt.Fprintf(&b, "%s: %s loaded into the Docker Engine\n", o.Target, o.Dest)
+				break
+			}
+			fmt.Fprintf(&b, "%s: %s", o.Target, relative(o.Dest))
 			if o.Unchanged {
 				b.WriteString(" (unchanged)")
 			}

@@ -1,0 +1,297 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
+)
+
+// export is one result that BuildKit assembles of builds of one target: an image, an index of several, or an archive.
+type export struct {
+	target string
+	builds []*build
+	tags   []string
+	output schema.Output
+	index  bool // several platforms in one
+
+	key  string // folder in the staging folder, for an archive
+	done exec.OutputResult
+}
+
+// parallelExports bounds how many results are made at the same time.
+const parallelExports = 4
+
+// exportAll makes every result that is not a folder of files, in an order that leaves no half release behind: first what
+// nobody sees (archives go to the staging folder, images to their registries by digest, caches), then the files
+// at their destinations, then the engine's images, and the tags last.
+func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
+	var first, engine, last []func(context.Context) error
+	pushed := 0
+	for _, e := range r.exports {
+		if e.output.Type == schema.OutputImage && e.output.Push {
+			pushed += max(1, len(e.tags))
+		}
+	}
+	for _, e := range r.exports {
+		step := func(do func(context.Context, *export) error) func(context.Context) error {
+			return func(ctx context.Context) error { return r.exportStep(ctx, e, do) }
+		}
+		switch {
+		case e.output.Place() != schema.NoPlace:
+			first = append(first, step(r.archive))
+		case e.output.Type == schema.OutputDocker:
+			engine = append(engine, step(r.load))
+		default:
+			if e.output.Push && pushed > 1 && !e.byDigest() && !r.classic() {
+				first = append(first, step(r.pushDigest))
+			}
+			last = append(last, step(r.exportImage))
+		}
+	}
+	for _, c := range r.listCaches() {
+		first = append(first, func(ctx context.Context) error { return r.writeCache(ctx, c) })
+	}
+	for _, phase := range [][]func(context.Context) error{first, {r.commitFiles}, engine, last} {
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(parallelExports)
+		for _, f := range phase {
+			g.Go(func() error { return f(gctx) })
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	for _, e := range r.exports {
+		if e.done.Target != "" && e.key == "" { // files are reported when they are in place
+			r.outputs = append(r.outputs, e.done)
+		}
+	}
+	return nil
+}
+
+// exportStep does one thing for an export and notes its failure.
+func (r *run) exportStep(ctx context.Context, e *export, do func(context.Context, *export) error) error {
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	err := do(ctx, e)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil { // another one failed before
+		return errStopped
+	}
+	return r.noteExport(err, exec.OutputFailed, e.builds...)
+}
+
+// noteExport records a failure that is not that of a build.
+func (r *run) noteExport(err error, kind exec.FailureKind, builds ...*build) error {
+	p := problem{err: err, kind: kind}
+	for _, b := range builds {
+		p.uses = append(p.uses, b.use())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.problems = append(r.problems, p)
+	return errStopped
+}
+
+// listExports lists the results of the plan that are not folders of files.
+func (r *run) listExports() []*export {
+	var out []*export
+	for i := range r.plan.Targets {
+		t := &r.plan.Targets[i]
+		var builds []*build
+		for _, b := range r.builds {
+			if b.target == t && b.Requested {
+				builds = append(builds, b)
+			}
+		}
+		if len(builds) == 0 {
+			continue
+		}
+		for n, o := range builds[0].Values.Outputs {
+			switch {
+			case o.Type == schema.OutputImage:
+				out = append(out, imageExports(t, builds, n)...)
+			case o.Type == schema.OutputDocker && o.Place() == schema.NoPlace:
+				out = append(out, &export{target: t.Name, builds: builds, output: o, tags: allTags(builds), index: len(builds) > 1})
+			case o.Type == schema.OutputTar || o.Type == schema.OutputOCI || o.Type == schema.OutputDocker:
+				out = append(out, archiveExports(t, builds, n)...)
+			}
+		}
+	}
+	for i, e := range out {
+		if e.output.Place() != schema.NoPlace {
+			e.key = "a" + strconv.Itoa(i)
+		}
+	}
+	return out
+}
+
+// imageExports lists the images of one output. A tag that all platforms of a target have names their index; a tag that
+// only one has names the image of that platform.
+func imageExports(t *plan.Target, builds []*build, n int) []*export {
+	o := builds[0].Values.Outputs[n]
+	all := &export{target: t.Name, output: o, index: t.Declared > 1}
+	var out []*export
+	for _, b := range builds {
+		single := &export{target: t.Name, output: o, builds: []*build{b}}
+		if n < len(b.Values.Outputs) && b.Values.Outputs[n].Type == schema.OutputImage {
+			single.output = b.Values.Outputs[n]
+		}
+		for _, tag := range b.Values.Tags {
+			switch {
+			case !taggedByAll(builds, tag):
+				single.tags = append(single.tags, tag)
+			case !slices.Contains(all.tags, tag):
+				all.tags = append(all.tags, tag)
+			}
+		}
+		if len(single.tags) > 0 {
+			out = append(out, single)
+		}
+	}
+	if all.builds = builds; len(all.tags) > 0 || len(t.Tags) == 0 {
+		out = append(out, all)
+	}
+	return out
+}
+
+// archiveExports lists the archives of one output: one for all platforms, or one each where the build file says so.
+func archiveExports(t *plan.Target, builds []*build, n int) []*export {
+	o := builds[0].Values.Outputs[n]
+	if !builds[0].ownDest(o) {
+		return []*export{{target: t.Name, builds: builds, output: o, tags: allTags(builds), index: t.Declared > 1}}
+	}
+	var out []*export
+	for _, b := range builds {
+		if n < len(b.Values.Outputs) {
+			out = append(out, &export{target: t.Name, builds: []*build{b}, output: b.Values.Outputs[n], tags: b.Values.Tags})
+		}
+	}
+	return out
+}
+
+func taggedByAll(builds []*build, tag string) bool {
+	return !slices.ContainsFunc(builds, func(b *build) bool { return !slices.Contains(b.Values.Tags, tag) })
+}
+
+func allTags(builds []*build) []string {
+	var out []string
+	for _, b := range builds {
+		for _, tag := range b.Values.Tags {
+			if !slices.Contains(out, tag) {
+				out = append(out, tag)
+			}
+		}
+	}
+	return out
+}
+
+// attrs are the exporter's attributes: those of the output, and the annotations if it is an image.
+func (e *export) attrs() map[string]string {
+	attrs := map[string]string{}
+	maps.Copy(attrs, e.output.Attrs)
+	if e.output.Image() {
+		for _, b := range e.builds {
+			for _, a := range b.Values.Annotations {
+				addAnnotation(attrs, a, e.index)
+			}
+		}
+		if len(e.tags) > 0 {
+			attrs["name"] = strings.Join(e.tags, ",")
+		}
+	}
+	return attrs
+}
+
+// title names the result in messages.
+func (e *export) title() string {
+	if e.key != "" {
+		return e.output.Dest
+	}
+	if len(e.tags) == 0 {
+		return e.output.Attrs["name"]
+	}
+	return strings.Join(e.tags, ", ")
+}
+
+func (r *run) announce(verb string, e *export) {
+	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: verb + " " + e.title()})
+}
+
+// report notes what BuildKit says about an image that it made.
+func (r *run) report(ctx context.Context, e *export, resp *client.SolveResponse) {
+	e.done = exec.OutputResult{Target: e.target, Type: string(e.output.Type), Dest: e.title(), Names: e.tags,
+		Digest: resp.ExporterResponse[exptypes.ExporterImageDigestKey], Config: resp.ExporterResponse[exptypes.ExporterImageConfigDigestKey],
+		Descriptor: decodeDescriptor(resp.ExporterResponse[exptypes.ExporterImageDescriptorKey])}
+	if len(e.tags) == 0 && e.output.Attrs["name"] != "" {
+		e.done.Names = strings.Split(e.output.Attrs["name"], ",")
+	}
+	if e.done.Digest != "" {
+		e.done.Platforms = r.platformDigests(ctx, e)
+	}
+}
+
+// assemble is the build that an exporter takes its result from.
+func (r *run) assemble(e *export) gateway.BuildFunc {
+	return func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+		res := gateway.NewResult()
+		var ps exptypes.Platforms
+		for _, b := range e.builds {
+			ref, err := r.solveResult(ctx, gc, b)
+			if err != nil {
+				return nil, err
+			}
+			p := b.exportPlatform()
+			ps.Platforms = append(ps.Platforms, p)
+			suffix := ""
+			if e.index {
+				suffix = "/" + p.ID
+				res.AddRef(p.ID, ref)
+			} else {
+				res.SetRef(ref)
+			}
+			res.AddMeta(exptypes.ExporterImageConfigKey+suffix, b.result.config)
+			if len(b.result.base) > 0 {
+				res.AddMeta(exptypes.ExporterImageBaseConfigKey+suffix, b.result.base)
+			}
+			if b.result.epoch != nil {
+				res.AddMeta(commonexptypes.ExporterEpochKey+suffix, []byte(strconv.FormatInt(b.result.epoch.Unix(), 10)))
+			}
+		}
+		md, err := json.Marshal(ps)
+		if err != nil {
+			return nil, err
+		}
+		res.AddMeta(exptypes.ExporterPlatformsKey, md)
+		return res, nil
+	}
+}
+
+// exportPlatform is the build's platform in an index. A windows image takes the version of the system from its base.
+func (b *build) exportPlatform() exptypes.Platform {
+	p := exptypes.Platform{ID: b.id(), Platform: platforms.Normalize(toOCI(b.Platform))}
+	var cfg ocispecs.Platform
+	if p.Platform.OS == "windows" && json.Unmarshal(b.result.config, &cfg) == nil && cfg.OS == "windows" {
+		p.Platform.OSVersion, p.Platform.OSFeatures = cfg.OSVersion, cfg.OSFeatures
+	}
+	return p
+}

@@ -1,0 +1,24 @@
+package dockerfile
+
+// rustTarget is Rust's name of a target with glibc.
+const rustTarget = `${replace(replace(platform.triple, "-linux", "-unknown-linux"), "arm-", "armv7-")}`
+
+// rust: cargo puts the results of another target into a folder of its own, so a link leads there from where COPY looks.
+var rust = Recipe{
+	Code: "rust", Name: "Rust",
+	Commands: []string{"cargo", "rustc"},
+	Vouch:    VouchFork, If: "no crate needs a C library but the standard one, and target/ is no cache mount",
+	Tools: map[string]Tools{
+		"debian": {
+			Env: [][2]string{
+				{"CARGO_BUILD_TARGET", `"` + rustTarget + `"`},
+				{"RUSTFLAGS", `"-C linker=${platform.triple}-gcc"`},
+			},
+			RunBefore: []string{
+				`"command -v ${platform.triple}-gcc || { apt-get update && apt-get install -y gcc-${replace(platform.triple, "_", "-")}; }"`,
+				`"rustup target add $CARGO_BUILD_TARGET"`,
+				`"mkdir -p target/$CARGO_BUILD_TARGET/release && ln -sfn $CARGO_BUILD_TARGET/release target/release"`,
+			},
+		},
+	},
+}

@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+
+	"github.com/xbuild/xbuild/schema"
+)
+
+// scopeCaches keeps targets from overwriting each other's caches: where several targets of the build file write to one
+// place, each gets a part of it. All targets count, not only those of this run, so that a cache is found again. Reading
+// such a place means the target's own part, or everybody's if it has none, and then the place itself, which may hold a
+// cache from before.
+func (p *planner) scopeCaches() {
+	writers := map[string][]string{} // by place, in source order
+	for _, t := range p.cfg.Targets {
+		values := []*schema.Build{&t.Base}
+		for _, q := range t.Platforms {
+			values = append(values, t.On(q))
+		}
+		for _, v := range values {
+			for _, c := range v.CacheTo {
+				if place := cachePlace(c, "dest"); place != "" {
+					writers[place] = addOnce(writers[place], t.Name)
+				}
+			}
+		}
+	}
+	for i := range p.plan.Builds {
+		b := &p.plan.Builds[i]
+		for _, c := range b.Values.CacheTo {
+			if len(writers[cachePlace(c, "dest")]) > 1 {
+				c = cachePart(c, "dest", b.Target)
+			}
+			b.CacheTo = append(b.CacheTo, c)
+		}
+		for _, c := range b.Values.CacheFrom {
+			w := writers[cachePlace(c, "src")]
+			if slices.Contains(w, b.Target) {
+				w = []string{b.Target}
+			}
+			if len(writers[cachePlace(c, "src")]) > 1 {
+				for _, name := range w {
+					b.CacheFrom = append(b.CacheFrom, cachePart(c, "src", name))
+				}
+			}
+			b.CacheFrom = append(b.CacheFrom, c)
+		}
+	}
+}
+
+// cachePlace identifies what a cache option points at; empty if it is not a place of its own. dir is the option that
+// names the folder of a local cache.
+func cachePlace(c schema.Cache, dir string) string {
+	var parts []string
+	switch c.Type {
+	case "registry":
+		ref, err := reference.ParseNormalizedNamed(c.Attrs["ref"])
+		if err != nil {
+			return ""
+		}
+		parts = []string{reference.TagNameOnly(ref).String()}
+	case "local":
+		parts = []string{filepath.Clean(c.Attrs[dir]), c.Attrs["tag"]}
+	case "gha":
+		parts = []string{c.Attrs["scope"]}
+	case "s3":
+		parts = []string{c.Attrs["endpoint_url"], c.Attrs["region"], c.Attrs["bucket"], c.Attrs["prefix"], c.Attrs["name"]}
+	case "azblob":
+		parts = []string{c.Attrs["account_url"], c.Attrs["account_name"], c.Attrs["container"], c.Attrs["prefix"], c.Attrs["name"]}
+	default:
+		return ""
+	}
+	return c.Type + "\x00" + strings.Join(parts, "\x00")
+}
+
+// The names that BuildKit gives to caches that have none.
+const (
+	defaultCacheName = "buildkit"
+	maxTag           = 128
+)
+
+// cachePart is the part of a place that belongs to one target.
+func cachePart(c schema.Cache, dir, target string) schema.Cache {
+	if c.Attrs = maps.Clone(c.Attrs); c.Attrs == nil {
+		c.Attrs = map[string]string{}
+	}
+	suffix := func(key string) {
+		name := c.Attrs[key]
+		if name == "" {
+			name = defaultCacheName
+		}
+		c.Attrs[key] = name + "-" + target
+	}
+	switch c.Type {
+	case "registry":
+		ref, err := reference.ParseNormalizedNamed(c.Attrs["ref"])
+		if err != nil {
+			return c
+		}
+		tag := "latest"
+		if t, ok := ref.(reference.Tagged); ok {
+			tag = t.Tag()
+		}
+		tag = tag[:min(len(tag), max(1, maxTag-len(target)-1))] + "-" + target
+		if tagged, err := reference.WithTag(reference.TrimNamed(ref), tag[:min(len(tag), maxTag)]); err == nil {
+			c.Attrs["ref"] = reference.FamiliarString(tagged)
+		}
+	case "local":
+		c.Attrs[dir] = filepath.Join(c.Attrs[dir], target)
+	case "gha":
+		suffix("scope")
+	case "s3", "azblob":
+		suffix("name")
+	}
+	return c
+}
