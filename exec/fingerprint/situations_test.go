@@ -169,6 +169,27 @@ func TestPlatforms(t *testing.T) {
 	}
 }
 
+// TestAfter: a build that comes after one that has to run, runs too.
+func TestAfter(t *testing.T) {
+	p := built(t, nil)
+	twice := func() *plan.Plan {
+		pl := p.plan()
+		pl.Targets = append(pl.Targets, plan.Target{Name: "first", Requested: true, Declared: 1})
+		for i := range pl.Builds {
+			pl.Builds[i].After = []string{"first"}
+		}
+		first := pl.Builds[0]
+		v := *first.Values
+		v.NoCache = true // so it has to run
+		first.Target, first.Values, first.After = "first", &v, nil
+		pl.Builds = append([]plan.Build{first}, pl.Builds...)
+		return pl
+	}
+	if d := p.open().Check(context.Background(), twice(), "", p.world()); len(d.Unchanged) > 0 || len(d.Why) != 3 {
+		t.Errorf("unchanged: %v; %v", d.Unchanged, d.Why)
+	}
+}
+
 // TestRacy: a build that read a file which was changed a moment ago is not remembered; the next one is.
 func TestRacy(t *testing.T) {
 	p := newProject(t.TempDir())
