@@ -61,7 +61,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // Main runs one command and returns its exit code.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
-		start.Done()
+		start.Done(0)
 		return embedded.Main(args[1:])
 	}
 	ctx, stop := interruptible()

@@ -126,7 +126,7 @@ func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options
 		if err != nil {
 			return nil, &exitError{ExitUsage, err}
 		}
-		start.Done()
+		start.Done(len(part.Builds))
 		r := exec.Start(ctx, part, j.backend, opt)
 		for e := range r.Events() {
 			display.Event(e)
