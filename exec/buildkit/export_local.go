@@ -265,7 +265,7 @@ func (r *run) commitFiles(context.Context) error {
 		return nil
 	}
 	var moves []output.Move
-	var from []string // platform of each move
+	var from []string // platform of each move; empty for what holds several
 	var of []*exec.OutputResult
 	var results []*exec.OutputResult
 	var builds []*build
@@ -291,7 +291,7 @@ func (r *run) commitFiles(context.Context) error {
 		if x.output.Place() == schema.Archive {
 			m.From, m.File = filepath.Join(x.key, filepath.Base(x.output.Dest)), true
 		}
-		moves, results, of = append(moves, m), append(results, &x.done), append(of, &x.done)
+		moves, from, results, of = append(moves, m), append(from, ""), append(results, &x.done), append(of, &x.done)
 	}
 	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: "writing files"})
 	done, err := e.staging.Commit(moves)
