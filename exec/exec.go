@@ -73,7 +73,7 @@ type OutputResult struct {
 	Bytes      int64             `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
-	// Written are the files of a local output, and its folders.
+	// Written are the files of a local output, and its folders, the one that they all are in among them.
 	Written []Written `json:"-"`
 }
 

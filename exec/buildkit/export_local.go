@@ -303,6 +303,9 @@ func (r *run) commitFiles(context.Context) error {
 		of[i].Files += d.Files
 		of[i].Bytes += d.Bytes
 		changed[of[i]] += d.Changed
+		if !moves[i].File {
+			of[i].Written = append(of[i].Written, exec.Written{Platform: from[i], Path: moves[i].Dest, Folder: true})
+		}
 		for _, e := range e.staging.Entries()[i] {
 			of[i].Written = append(of[i].Written, exec.Written{Platform: from[i], Path: e.Path, Folder: e.Folder, Info: e.Info})
 		}

@@ -22,9 +22,15 @@ type written struct {
 	// Of an image: its digest and the tags that name it.
 	Digest string   `json:",omitempty"`
 	Tags   []string `json:",omitempty"`
-	// Of a local output: its files, and the folders with nothing but their mode.
+	// Of a local output: its files, and its folders by path, the one that they all are in among them.
 	Files   []file            `json:",omitempty"`
-	Folders map[string]uint32 `json:",omitempty"`
+	Folders map[string]placed `json:",omitempty"`
+}
+
+// placed is a folder of an output. Only its place and its mode count: the user may have files of his own in it.
+type placed struct {
+	Real string // without links on the way
+	Mode uint32
 }
 
 type file struct {
@@ -39,8 +45,8 @@ func (o *written) changed(ctx context.Context, w World) string {
 			return fmt.Sprintf("its output %s was changed", f.Path)
 		}
 	}
-	for path, mode := range o.Folders {
-		if now, err := stampOf(path); err != nil || now.Mode != mode {
+	for path, then := range o.Folders {
+		if now, err := placeOf(path); err != nil || now != then {
 			return fmt.Sprintf("its output %s was changed", path)
 		}
 	}
@@ -53,6 +59,15 @@ func (o *written) changed(ctx context.Context, w World) string {
 		}
 	}
 	return ""
+}
+
+func placeOf(path string) (placed, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return placed{}, err
+	}
+	s, err := stampOf(real)
+	return placed{real, s.Mode}, err
 }
 
 func (o *written) size() (files int, bytes int64) {
@@ -162,10 +177,18 @@ func outputsOf(b *plan.Build, rep *exec.Report) (out []written, ok bool) {
 
 // localOutput is a folder, if every file is still the one that was put there.
 func localOutput(b *plan.Build, r exec.OutputResult) (written, bool) {
-	o := written{Type: r.Type, Dest: r.Dest, Folders: map[string]uint32{}}
+	o := written{Type: r.Type, Dest: r.Dest, Folders: map[string]placed{}}
 	devs := map[uint64]bool{}
 	for _, w := range r.Written {
 		if w.Platform != b.Platform.String() {
+			continue
+		}
+		if w.Folder {
+			at, err := placeOf(w.Path)
+			if err != nil {
+				return o, false
+			}
+			o.Folders[w.Path] = at
 			continue
 		}
 		s, err := stampOf(w.Path)
@@ -178,17 +201,13 @@ func localOutput(b *plan.Build, r exec.OutputResult) (written, bool) {
 		if !devs[s.Dev] {
 			return o, false
 		}
-		if w.Folder {
-			o.Folders[w.Path] = s.Mode
-			continue
-		}
 		if then, ok := stampIn(w.Info); !ok || then != s { // or somebody else writes there
 			return o, false
 		}
 		o.Files = append(o.Files, file{w.Path, s})
 	}
-	// An output without any file would be unchanged for ever.
-	return o, len(o.Files)+len(o.Folders) > 0
+	// Without the folder that the files are in nobody could tell that it is gone.
+	return o, len(o.Folders) > 0
 }
 
 // imageOutput are the images of the build's target that were pushed.

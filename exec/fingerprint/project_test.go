@@ -205,6 +205,7 @@ func (p *project) build(pl *plan.Plan) (*exec.Report, error) {
 	res.Unchanged = true
 	for i, list := range s.Entries() {
 		res.Unchanged = res.Unchanged && done[i].Changed == 0
+		res.Written = append(res.Written, exec.Written{Platform: from[i], Path: moves[i].Dest, Folder: true})
 		for _, e := range list {
 			res.Written = append(res.Written, exec.Written{Platform: from[i], Path: e.Path, Folder: e.Folder, Info: e.Info})
 		}

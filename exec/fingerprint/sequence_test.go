@@ -164,6 +164,9 @@ func (s *sequence) edit() {
 // pick is a random file below a folder; empty if there is none.
 func (s *sequence) pick(dir string) string {
 	var files []string
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			files = append(files, path)
@@ -394,9 +397,18 @@ func (s *sequence) output() string {
 	if f == "" {
 		return ""
 	}
-	switch s.rand.IntN(6) {
+	switch s.rand.IntN(7) {
 	case 0:
 		return did(os.Remove(f), "remove output %s", f)
+	case 5:
+		to := fmt.Sprint(s.dest, s.rand.IntN(3))
+		if os.Rename(s.dest, to) != nil && os.Remove(s.dest) != nil {
+			return ""
+		}
+		if to = fmt.Sprint(s.dest, s.rand.IntN(3)); os.MkdirAll(to, 0o755) != nil {
+			return ""
+		}
+		return did(os.Symlink(to, s.dest), "the output folder becomes a link to %s", to)
 	case 1:
 		return did(os.WriteFile(f, s.text(5), 0o644), "edit output %s", f)
 	case 2:

@@ -122,22 +122,32 @@ func TestChanged(t *testing.T) {
 			must(t, os.Remove(filepath.Join(p.context, "a.txt")))
 			must(t, os.Symlink("b.txt", filepath.Join(p.context, "a.txt")))
 		},
-		"the ignore file":             func(t *testing.T, p *project) { put(t, filepath.Join(p.context, ".dockerignore"), "sub\n") },
-		"an ignore file of its own":   func(t *testing.T, p *project) { put(t, p.file+".dockerignore", "a.txt\n") },
-		"a file of a named context":   func(t *testing.T, p *project) { forged(t, filepath.Join(p.extra, "e")) },
-		"an argument":                 func(_ *testing.T, p *project) { p.args["V"] = "9" },
-		"a label":                     func(_ *testing.T, p *project) { p.labels["a"] = "b" },
-		"a secret's id":               func(_ *testing.T, p *project) { p.secretID = "other" },
-		"the Dockerfile":              func(_ *testing.T, p *project) { p.dockerText += "# more\n" },
-		"the stage":                   func(_ *testing.T, p *project) { p.stageName = "other" },
-		"the base's tag moved":        func(_ *testing.T, p *project) { p.baseDigest = "sha256:" + strings.Repeat("9", 64) },
-		"the program":                 func(_ *testing.T, p *project) { p.program = "2" },
-		"the node":                    func(_ *testing.T, p *project) { p.node = "linux/arm64" },
-		"the output folder":           func(_ *testing.T, p *project) { p.dest += "2" },
-		"an output is removed":        func(t *testing.T, p *project) { must(t, os.Remove(filepath.Join(p.dest, "linux_amd64/app"))) },
-		"an output is edited":         func(t *testing.T, p *project) { forged(t, filepath.Join(p.dest, "linux_amd64/app")) },
-		"the mode of an output":       func(t *testing.T, p *project) { must(t, os.Chmod(filepath.Join(p.dest, "linux_amd64/d"), 0o700)) },
-		"all outputs are removed":     func(t *testing.T, p *project) { must(t, os.RemoveAll(p.dest)) },
+		"the ignore file":           func(t *testing.T, p *project) { put(t, filepath.Join(p.context, ".dockerignore"), "sub\n") },
+		"an ignore file of its own": func(t *testing.T, p *project) { put(t, p.file+".dockerignore", "a.txt\n") },
+		"a file of a named context": func(t *testing.T, p *project) { forged(t, filepath.Join(p.extra, "e")) },
+		"an argument":               func(_ *testing.T, p *project) { p.args["V"] = "9" },
+		"a label":                   func(_ *testing.T, p *project) { p.labels["a"] = "b" },
+		"a secret's id":             func(_ *testing.T, p *project) { p.secretID = "other" },
+		"the Dockerfile":            func(_ *testing.T, p *project) { p.dockerText += "# more\n" },
+		"the stage":                 func(_ *testing.T, p *project) { p.stageName = "other" },
+		"the base's tag moved":      func(_ *testing.T, p *project) { p.baseDigest = "sha256:" + strings.Repeat("9", 64) },
+		"the program":               func(_ *testing.T, p *project) { p.program = "2" },
+		"the node":                  func(_ *testing.T, p *project) { p.node = "linux/arm64" },
+		"the output folder":         func(_ *testing.T, p *project) { p.dest += "2" },
+		"an output is removed":      func(t *testing.T, p *project) { must(t, os.Remove(filepath.Join(p.dest, "linux_amd64/app"))) },
+		"an output is edited":       func(t *testing.T, p *project) { forged(t, filepath.Join(p.dest, "linux_amd64/app")) },
+		"the mode of an output":     func(t *testing.T, p *project) { must(t, os.Chmod(filepath.Join(p.dest, "linux_amd64/d"), 0o700)) },
+		"all outputs are removed":   func(t *testing.T, p *project) { must(t, os.RemoveAll(p.dest)) },
+		"the output folder is another one now": func(t *testing.T, p *project) {
+			must(t, os.Rename(p.dest, p.dest+".old"))
+			must(t, os.Mkdir(p.dest+".new", 0o755))
+			must(t, os.Symlink(p.dest+".new", p.dest))
+		},
+		"the output's folder for a platform leads elsewhere": func(t *testing.T, p *project) {
+			must(t, os.CopyFS(p.dest+".copy", os.DirFS(p.dest)))
+			must(t, os.Rename(filepath.Join(p.dest, "linux_amd64"), p.dest+".moved"))
+			must(t, os.Symlink(p.dest+".copy", filepath.Join(p.dest, "linux_amd64")))
+		},
 		"the tag is gone":             func(_ *testing.T, p *project) { delete(p.tags, tagName) },
 		"the tag names another image": func(_ *testing.T, p *project) { p.tags[tagName] = "sha256:00" },
 		"the memory is damaged":       func(t *testing.T, p *project) { put(t, filepath.Join(p.dir, "state/m.json"), "{}") },
@@ -153,6 +163,23 @@ func TestChanged(t *testing.T) {
 				t.Fatalf("unchanged: %v; %v", d.Unchanged, d.Why)
 			}
 		})
+	}
+}
+
+// TestRetargeted: the output folder is a link, and leads to another folder now, in which nothing is.
+func TestRetargeted(t *testing.T) {
+	p := built(t, func(p *project) {
+		must(t, os.Mkdir(p.dest+".1", 0o755))
+		must(t, os.Symlink(p.dest+".1", p.dest))
+	})
+	if d := p.open().Check(context.Background(), p.plan(), "", p.world()); len(d.Unchanged) != 2 {
+		t.Fatalf("through a link: %v", d.Why)
+	}
+	must(t, os.Mkdir(p.dest+".2", 0o755))
+	must(t, os.Remove(p.dest))
+	must(t, os.Symlink(p.dest+".2", p.dest))
+	if d := p.open().Check(context.Background(), p.plan(), "", p.world()); len(d.Unchanged) > 0 {
+		t.Errorf("unchanged: %v", d.Unchanged)
 	}
 }
 
