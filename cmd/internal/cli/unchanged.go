@@ -47,17 +47,6 @@ func program() string {
 	return fmt.Sprint(Version, " ", st.Size(), " ", st.ModTime().UnixNano())
 }
 
-// endpoint identifies the BuildKit that [app.connect] would reach, without reaching for it.
-func (a *app) endpoint() string {
-	if addr := a.getenv("BUILDKIT_HOST"); addr != "" {
-		return addr
-	}
-	if st, err := os.Stat(defaultSocket); err == nil && st.Mode()&os.ModeSocket != 0 {
-		return "unix://" + defaultSocket
-	}
-	return "embedded " + embedded.DefaultConfig(a.getenv).StateDir
-}
-
 // guess is a plan from the facts of the run before, and what was found about it.
 type guess struct {
 	facts plan.Facts
