@@ -29,7 +29,8 @@ type world struct {
 func newWorld(t *testing.T, dir string, env ...string) *world {
 	t.Helper()
 	home := t.TempDir()
-	return &world{dir: dir, env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "DOCKER_CONFIG=" + home, "LANG=C.UTF-8"}, env...)}
+	return &world{dir: dir, env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "DOCKER_CONFIG=" + home, "LANG=C.UTF-8",
+		"XBUILD_STATE_DIR=" + filepath.Join(home, "state")}, env...)}
 }
 
 // external is a world whose BuildKit is the buildkitd that most tests share.

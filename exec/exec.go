@@ -10,6 +10,7 @@ package exec
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"time"
 
 	"github.com/xbuild/xbuild/plan"
@@ -44,6 +45,8 @@ type Options struct {
 type Result struct {
 	Builds  []BuildResult
 	Outputs []OutputResult
+	// Images are the digests of the base images that were used, by full reference ("docker.io/library/alpine:3.22").
+	Images map[string]string
 	// Missing are the failures that the run can do without: they stopped optional platforms only.
 	Missing []*Failure
 }
@@ -82,6 +85,17 @@ type OutputResult struct {
 	Bytes      int64             `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
+	// Written are the files of a local output, and its folders, the one that they all are in among them.
+	Written []Written `json:"-"`
+}
+
+// Written is a file, link or folder of a local output that is in place now.
+type Written struct {
+	Platform string // of the build that it comes from
+	Path     string
+	Folder   bool
+	// Info is what was seen of a file or link right after it was put there.
+	Info fs.FileInfo
 }
 
 // EventType says what an event is about.
@@ -158,7 +172,8 @@ type State string
 // The outcomes.
 const (
 	Done      State = "done"
-	CachedOut State = "cached" // every step came from the cache
+	CachedOut State = "cached"    // every step came from the cache
+	Unchanged State = "unchanged" // it did not have to be looked at
 	Failed    State = "failed"
 	Skipped   State = "skipped"  // something it needs failed
 	Canceled  State = "canceled" // the run ended first
@@ -178,6 +193,7 @@ type Report struct {
 	Outcomes []Outcome // in plan order, one a stage
 	Builds   []BuildResult
 	Outputs  []OutputResult
+	Images   map[string]string // as in [Result]
 	Failures []*Failure
 	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
 	Missing []*Failure

@@ -23,7 +23,7 @@ func (b *Bed) startRegistry(ctx context.Context, name, store string) (string, er
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return "", err
 	}
-	stop, err := start(filepath.Join(b.Dir, name+".log"), "docker-registry", "serve", config)
+	_, stop, err := start(filepath.Join(b.Dir, name+".log"), "docker-registry", "serve", config)
 	if err != nil {
 		return "", err
 	}
@@ -42,6 +42,7 @@ func (b *Bed) startRegistry(ctx context.Context, name, store string) (string, er
 type Daemon struct {
 	Address string // for BUILDKIT_HOST
 	Log     string // file
+	PID     int
 	stop    func()
 }
 
@@ -56,11 +57,11 @@ func (b *Bed) StartDaemon(ctx context.Context, dir, more string) (*Daemon, error
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	stop, err := start(d.Log, b.Buildkitd, "--config", config)
+	pid, stop, err := start(d.Log, b.Buildkitd, "--config", config)
 	if err != nil {
 		return nil, err
 	}
-	d.stop = stop
+	d.PID, d.stop = pid, stop
 	if err := ready(ctx, "buildkitd", func() bool {
 		return exec.CommandContext(ctx, b.Buildctl, "--addr", d.Address, "debug", "workers").Run() == nil
 	}); err != nil {
@@ -77,24 +78,24 @@ func (b *Bed) RegistryConfig() string {
 }
 
 // start runs a program that ends with this one, with its output in a file. stop asks it to end and waits.
-func start(log, name string, args ...string) (stop func(), err error) {
+func start(log, name string, args ...string) (pid int, stop func(), err error) {
 	f, err := os.Create(log)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer f.Close()
 	cmd := exec.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = f, f
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
+		return 0, nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	done := make(chan struct{})
 	go func() {
 		cmd.Wait() // how it ends is in its log
 		close(done)
 	}()
-	return func() {
+	return cmd.Process.Pid, func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-done:

@@ -339,6 +339,28 @@ func (c *imageCache) resolve(ctx context.Context, gc gateway.Client, ref string,
 	}
 }
 
+// digests are those of the images that were resolved, by reference. An image that was another one for one platform than for
+// the next has none.
+func (c *imageCache) digests() map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]string{}
+	for key, e := range c.entries {
+		select {
+		case <-e.done:
+		default:
+			continue
+		}
+		ref, _, _ := strings.Cut(key, "\x00")
+		if was, ok := out[ref]; e.err == nil && (!ok || was == string(e.digest)) {
+			out[ref] = string(e.digest)
+		} else {
+			out[ref] = ""
+		}
+	}
+	return out
+}
+
 // noPlatformError says that an image does not exist for a platform.
 type noPlatformError struct {
 	platform string

@@ -254,6 +254,7 @@ func (r *run) commitFiles(context.Context) error {
 		return nil
 	}
 	var moves []output.Move
+	var from []string // platform of each move; empty for what holds several
 	var of []*exec.OutputResult
 	var results []*exec.OutputResult
 	var builds []*build
@@ -261,6 +262,7 @@ func (r *run) commitFiles(context.Context) error {
 		builds = append(builds, it.build)
 		for _, d := range it.dests {
 			moves = append(moves, output.Move{From: it.key, Dest: d.folder})
+			from = append(from, it.build.Platform.String())
 			i := slices.IndexFunc(results, func(o *exec.OutputResult) bool { return o.Target == it.build.Target && o.Dest == d.output })
 			if i < 0 {
 				i = len(results)
@@ -278,7 +280,7 @@ func (r *run) commitFiles(context.Context) error {
 		if x.output.Place() == schema.Archive {
 			m.From, m.File = filepath.Join(x.key, filepath.Base(x.output.Dest)), true
 		}
-		moves, results, of = append(moves, m), append(results, &x.done), append(of, &x.done)
+		moves, from, results, of = append(moves, m), append(from, ""), append(results, &x.done), append(of, &x.done)
 	}
 	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: "writing files"})
 	done, err := e.staging.Commit(moves)
@@ -290,6 +292,12 @@ func (r *run) commitFiles(context.Context) error {
 		of[i].Files += d.Files
 		of[i].Bytes += d.Bytes
 		changed[of[i]] += d.Changed
+		if !moves[i].File {
+			of[i].Written = append(of[i].Written, exec.Written{Platform: from[i], Path: moves[i].Dest, Folder: true})
+		}
+		for _, e := range e.staging.Entries()[i] {
+			of[i].Written = append(of[i].Written, exec.Written{Platform: from[i], Path: e.Path, Folder: e.Folder, Info: e.Info})
+		}
 	}
 	for _, o := range results {
 		o.Unchanged = changed[o] == 0

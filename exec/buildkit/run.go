@@ -134,7 +134,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
-	res := &exec.Result{Outputs: r.outputs, Missing: r.missed()}
+	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests(), Missing: r.missed()}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:

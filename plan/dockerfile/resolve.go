@@ -157,6 +157,19 @@ func (f *File) Resolve(env Env) (*Graph, diag.List) {
 	return g, nil
 }
 
+// For is the graph of another stage of the same file with the same values; nil if there is no such stage. It is right only
+// if the file does not look at TARGETSTAGE. The nodes are shared, so they must not be changed.
+func (g *Graph) For(stage string) *Graph {
+	idx, ok := g.File.Find(stage)
+	if !ok {
+		return nil
+	}
+	of := *g
+	of.Result, of.Reached = g.Nodes[idx], make([]bool, len(g.Nodes))
+	of.reach(of.Result)
+	return &of
+}
+
 func (f *File) unknownStage(name string) diag.List {
 	d := diag.List{}.Errorf("unknown-stage", diag.LineRange(f.Path, 0), "The Dockerfile has no such stage",
 		"%q is not a stage of %s; it has %s.", name, f.Path, orNone(f.Names()))

@@ -18,6 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/exec/embedded"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -62,6 +63,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // Main runs one command and returns its exit code.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
+		start.Done(0)
 		return embedded.Main(args[1:])
 	}
 	if os.Getenv("GOGC") == "" {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/fingerprint"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
@@ -22,6 +25,7 @@ type runFlags struct {
 	print     bool
 	list      string
 	keepGoing bool
+	force     bool
 	jobs      int
 	plan      string
 	metadata  string
@@ -63,6 +67,7 @@ func (a *app) runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
+	c.Flags().BoolVar(&f.force, "force", false, "ask BuildKit for every target, also for those of which nothing changed since they were built")
 	c.Flags().StringVar(&f.list, "list", "", "list targets or variables in the form of docker buildx bake: a kind, or type=KIND,format=json")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
 	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
@@ -83,65 +88,137 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if err := in.checkAllow(); err != nil {
 		return err
 	}
-	p, sources, b, err := a.planToRun(ctx, in, f, args)
+	j, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
 		return a.orInterrupted(ctx, err)
 	}
-	defer b.Close()
-	if done, err := a.call(ctx, p, b, in.bake.callOptions(), sources); done || err != nil {
-		return a.orInterrupted(ctx, err)
+	defer j.close()
+	if j.backend != nil {
+		if done, err := a.call(ctx, j.plan, j.backend, in.bake.callOptions(), j.sources); done || err != nil {
+			return a.orInterrupted(ctx, err)
+		}
 	}
-	display, err := progress.New(progress.Mode(f.progress), a.err, p, a.progressOptions())
+	if d := j.decision; d != nil && len(d.Unchanged) > 0 && f.progress != string(progress.Quiet) {
+		fmt.Fprint(a.err, unchangedText(d))
+	}
+	rep, err := a.execute(ctx, j, f, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
 	if err != nil {
-		return &exitError{ExitUsage, err}
-	}
-	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
-	for e := range r.Events() {
-		display.Event(e)
-	}
-	rep := r.Wait()
-	display.Close(rep)
-	if f.progress != string(progress.Quiet) && rep.Err == nil {
-		fmt.Fprint(a.err, pathsText(rep))
-	}
-	if err := a.finish(rep, p, sources); err != nil || f.metadata == "" {
 		return err
 	}
-	if err := writeMetadata(f.metadata, p, rep); err != nil {
+	if err := a.finish(rep, j.plan, j.sources); err != nil || f.metadata == "" {
+		return err
+	}
+	if err := writeMetadata(f.metadata, j.plan, rep); err != nil {
 		return &exitError{ExitFailed, err}
 	}
 	return nil
 }
 
-// planToRun connects to a node and plans for it, or takes the saved plan.
-func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
+// job is a plan that is ready to be run.
+type job struct {
+	plan    *plan.Plan // empty if it was recalled that nothing has to run
+	sources diag.Sources
+	backend exec.Backend // nil if nothing has to run
+	// decision says which builds need not run; nil for a saved plan, of which everything runs.
+	decision *fingerprint.Decision
+}
+
+func (j *job) close() {
+	if j.backend != nil {
+		j.backend.Close()
+	}
+}
+
+// execute runs what has to run, and remembers it.
+func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options) (*exec.Report, error) {
+	rep := &exec.Report{}
+	if j.backend != nil {
+		part := j.plan
+		if j.decision != nil {
+			part = j.plan.Without(j.decision.Unchanged)
+		}
+		display, err := progress.New(progress.Mode(f.progress), a.err, part, a.progressOptions())
+		if err != nil {
+			return nil, &exitError{ExitUsage, err}
+		}
+		start.Done(len(part.Builds))
+		r := exec.Start(ctx, part, j.backend, opt)
+		for e := range r.Events() {
+			display.Event(e)
+		}
+		rep = r.Wait()
+		display.Close(rep)
+		if f.progress != string(progress.Quiet) && rep.Err == nil {
+			fmt.Fprint(a.err, pathsText(rep))
+		}
+	}
+	if j.decision == nil {
+		return rep, nil
+	}
+	if j.backend != nil {
+		if err := j.decision.Remember(rep); err != nil {
+			fmt.Fprintf(a.err, "note: the next run cannot tell what is unchanged: %v\n", err)
+		}
+	}
+	rep.Complete(j.plan, j.decision.Outputs)
+	return rep, nil
+}
+
+// planToRun finds out what has to run and connects to a node for it, or takes the saved plan.
+func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*job, error) {
 	if f.plan != "" {
 		return a.savedToRun(ctx, in, f, args)
 	}
 	cfg, err := a.load(ctx, in, args)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	req, err := in.request(cfg, args)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
+	}
+	// The file of --metadata-file tells of images what only a build does.
+	h, all := a.history(cfg), f.force || in.bake.noCache || f.metadata != "" || asks(cfg)
+	allow := slices.Concat(in.allow, []string{a.getenv("BUILDX_BAKE_ENTITLEMENTS_FS"), a.getenv("BAKE_ALLOW_REMOTE_FS_ACCESS")})
+	granted := func(p *plan.Plan) bool {
+		missing, err := a.missingGrants(in, p, local(cfg), attributeOf(cfg))
+		return err == nil && len(missing) == 0
+	}
+	var g *guess
+	if !all {
+		if g = h.guess(ctx, cfg, req, allow, granted); g != nil && len(g.decision.Why) == 0 {
+			sources := plan.Sources(cfg, g.facts)
+			return &job{plan: cmp.Or(g.plan, &plan.Plan{}), sources: sources, decision: g.decision}, a.report(g.diags.Sorted(), sources)
+		}
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if b.Engine() {
 		loadByDefault(cfg)
 	}
-	p, err := a.makePlan(ctx, cfg, req, b)
+	j, err := a.planFresh(ctx, cfg, req, b, h, g, allow)
 	if err == nil {
-		err = a.checkGrants(in, p, cfg.Sources, local(cfg), attributeOf(cfg))
+		err = a.checkGrants(in, j.plan, cfg.Sources, local(cfg), attributeOf(cfg))
 	}
 	if err != nil {
 		b.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return p, cfg.Sources, b, nil
+	if all {
+		j.decision.Force()
+	}
+	if len(j.decision.Why) == 0 {
+		b.Close()
+		j.backend = nil
+	}
+	return j, nil
+}
+
+// asks reports whether a target is a question to its Dockerfile, which is asked every time.
+func asks(cfg *schema.Config) bool {
+	return slices.ContainsFunc(cfg.Targets, func(t *schema.Target) bool { return t.Base.Call != "" })
 }
 
 // loadByDefault gives targets of Bake's files that name no output the one that they have on a Docker Engine: its image store.
@@ -156,29 +233,29 @@ func loadByDefault(cfg *schema.Config) {
 	}
 }
 
-func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
+func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*job, error) {
 	if len(args) > 0 || in.any() {
-		return nil, nil, nil, &exitError{ExitUsage, errors.New("run --plan takes neither targets nor flags that choose or change them: the saved plan says what to build")}
+		return nil, &exitError{ExitUsage, errors.New("run --plan takes neither targets nor flags that choose or change them: the saved plan says what to build")}
 	}
 	if err := in.enter(); err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	p, sources, err := loadPlan(f.plan)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if err = checkNode(ctx, f.plan, p, b); err == nil {
 		err = a.checkGrants(in, p, sources, true, func(t, _ string) *diag.Range { return &p.Target(t).Range })
 	}
 	if err != nil {
 		b.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return p, sources, b, nil
+	return &job{plan: p, sources: sources, backend: b}, nil
 }
 
 func validMode(m string) bool {

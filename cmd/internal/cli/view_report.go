@@ -145,6 +145,9 @@ func resultsText(rep *exec.Report, p *plan.Plan) string {
 			if o.Digest != "" {
 				fmt.Fprintf(&b, "@%s", o.Digest)
 			}
+			if o.Unchanged {
+				b.WriteString(" (unchanged)")
+			}
 			b.WriteByte('\n')
 		}
 	}
