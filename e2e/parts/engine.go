@@ -78,7 +78,7 @@ func (b *Bed) startEngine(ctx context.Context, e *Engine, dir, bin string, conta
 		return err
 	}
 	path := "PATH=" + bin + ":" + os.Getenv("PATH")
-	stop, err := start(filepath.Join(dir, "containerd.log"), "env", path, "containerd", "--config", filepath.Join(dir, "containerd.toml"))
+	_, stop, err := start(filepath.Join(dir, "containerd.log"), "env", path, "containerd", "--config", filepath.Join(dir, "containerd.toml"))
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (b *Bed) startEngine(ctx context.Context, e *Engine, dir, bin string, conta
 		return err
 	}
 	log := filepath.Join(dir, "dockerd.log")
-	stop, err = start(log, "env", path, "dockerd", "--config-file", filepath.Join(dir, "daemon.json"), "--containerd", socket,
+	_, stop, err = start(log, "env", path, "dockerd", "--config-file", filepath.Join(dir, "daemon.json"), "--containerd", socket,
 		"--data-root", filepath.Join(dir, "root"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "dockerd.pid"),
 		"-H", e.Address, "--userland-proxy=false", "--iptables=false", "--ip6tables=false", "--bridge=none")
 	if err != nil {
