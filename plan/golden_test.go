@@ -119,6 +119,12 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 		}
 	}
 	tg.Base = b
+	markOptional(tg, optional)
+	return tg
+}
+
+// markOptional makes some platforms of a target optional.
+func markOptional(tg *schema.Target, optional string) {
 	for _, s := range strings.Split(optional, ",") {
 		if s == "" {
 			continue
@@ -126,13 +132,12 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 		if tg.PerPlatform == nil {
 			tg.PerPlatform = map[schema.Platform]*schema.Build{}
 			for _, p := range tg.Platforms {
-				v := b
+				v := tg.Base
 				tg.PerPlatform[p] = &v
 			}
 		}
 		tg.PerPlatform[schema.MustPlatform(s)].Optional = true
 	}
-	return tg
 }
 
 // parseStrategy reads "NAME mode=cross native=a,b fork=c fallback=emulate env.CC=TRIPLE-gcc run=apk_add_x". TRIPLE and ARCH

@@ -38,7 +38,8 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [TARGET...]",
 		Short: "Build targets",
-		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds.\n\n" +
+		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds; only platforms that\n" +
+			"are optional may be missing, and then the exit code is 5.\n\n" +
 			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".\n\n" + remoteHelp,
 		RunE: func(c *cobra.Command, args []string) error {
 			args = in.takeRemote(args)
