@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,10 +90,26 @@ func (c checker) paths() {
 	}
 	if p, ok := strings.CutPrefix(v.text, localPrefix); ok {
 		v.text = path.Clean(p)
+		c.remoteDockerfile(v.text, file)
 	} else if !c.env.remote(v.text) {
-		v.text = path.Clean(v.text)
+		var err error
+		if v.text, err = c.env.Source.Context(path.Clean(v.text)); err != nil {
+			c.bad("context", codeBadContext, "Bad context", "%s.", upperFirst(err.Error()))
+		}
 	}
 	c.t.values["context"] = &v
+}
+
+// remoteDockerfile refuses a Dockerfile that may be meant to come from the source of the build files, but would be read
+// from a folder of this machine.
+func (c checker) remoteDockerfile(dir, file string) {
+	if !c.env.Source.tree() || strings.HasPrefix(file, localPrefix) || c.env.remote(file) {
+		return
+	}
+	if st, err := c.env.stat(path.Join(dir, file)); err == nil && st != nil {
+		c.badAdvice("dockerfile", codeBadContext, "Bad Dockerfile", fmt.Sprintf("Write %q if the one on this machine is meant.", localPrefix+path.Join(dir, file)),
+			"The build file comes from %s and its context from this machine; the Dockerfile %s cannot be taken from there.", c.env.Source.URL, file)
+	}
 }
 
 func (c checker) sizes() {
@@ -199,6 +216,9 @@ func (c checker) ssh() {
 
 // agent checks that the socket or the keys of one SSH entry are there.
 func (c checker) agent(id string, paths []string) {
+	if c.env.Portable {
+		return
+	}
 	if len(paths) == 0 || len(paths) == 1 && paths[0] == "" {
 		sock, _ := c.env.Getenv("SSH_AUTH_SOCK")
 		if sock == "" {
@@ -219,6 +239,13 @@ func (c checker) agent(id string, paths []string) {
 			return
 		}
 		socket = st != nil && st.Mode()&fs.ModeSocket != 0
+		if st != nil && !socket && c.env.ReadFile != nil {
+			text, err := c.env.ReadFile(resolvePath(p, c.env.Dir))
+			if block, _ := pem.Decode(text); err == nil && block == nil {
+				c.bad("ssh", codeBadSecret, "Bad SSH key", "%s of SSH %q is neither a private key nor the socket of an agent.", p, id)
+				return
+			}
+		}
 	}
 }
 
@@ -316,7 +343,7 @@ func checkAnnotation(a string) error {
 
 // stat looks at a file, relative to the working directory. Without a file system nothing is known: both are nil.
 func (e *Env) stat(p string) (fs.FileInfo, error) {
-	if e.Stat == nil {
+	if e.Stat == nil || e.Portable {
 		return nil, nil
 	}
 	if !filepath.IsAbs(p) {

@@ -105,7 +105,7 @@ func (l *bakeLoader) readCompose() {
 	for _, w := range def.Warnings {
 		l.add(diag.Diagnostic{Severity: diag.Warning, Code: codeCompose, Subject: ptr(l.lineOf(files[0].Name, 1)), Summary: "Compose file", Detail: w})
 	}
-	group := &bakeGroup{name: "default", hasTargets: true, at: l.lineOf(files[0].Name, 1)}
+	group := &bakeGroup{name: "default", hasTargets: len(def.Targets) > 0, at: l.lineOf(files[0].Name, 1)}
 	for i := range def.Targets {
 		t := l.composeTarget(&def.Targets[i], files[0].Name)
 		l.setTarget(t)

@@ -99,8 +99,11 @@ func (c configurer) source() {
 	}
 	c.out.Contexts = map[string]string{}
 	for k, s := range v.keys {
-		p := strings.TrimPrefix(*s, localPrefix)
-		if !c.special(p) {
+		p, err := c.env.Source.NamedContext(*s)
+		if err != nil {
+			c.bad("contexts", codeBadContext, "Bad context", "", "%s: %v.", k, err)
+		}
+		if p = strings.TrimPrefix(p, localPrefix); !c.special(p) {
 			p = resolvePath(p, c.env.Dir)
 		}
 		c.out.Contexts[k] = p
@@ -252,7 +255,7 @@ func (l *bakeLoader) bakeVariables() []schema.Variable {
 	for _, v := range l.variables {
 		s := schema.Variable{Name: v.name, Description: v.description, Source: v.source, Range: v.at}
 		if val, ok := l.root.Variables[v.name]; ok {
-			s.Value = display(val)
+			s.Value = bakeDisplay(val, v.typ, v.typed)
 			s.Null = val.IsNull()
 		}
 		if v.typed {

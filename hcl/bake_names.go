@@ -315,9 +315,6 @@ func (l *bakeLoader) makeFunc(f *bakeFunc) (function.Function, bool) {
 		l.errorf(codeBadFunction, at, "Bad function", "", detail, args...)
 		return function.Function{}, false
 	}
-	if f.result == nil {
-		return fail(f.at, "The function %q has no result.", f.name)
-	}
 	if f.params == nil {
 		return fail(f.at, "The function %q has no params; write params = [] if it takes none.", f.name)
 	}
@@ -348,6 +345,9 @@ func (l *bakeLoader) makeFunc(f *bakeFunc) (function.Function, bool) {
 			return function.Function{}, false
 		}
 		spec.VarParam = &p
+	}
+	if f.result == nil {
+		return fail(f.at, "The function %q has no result.", f.name)
 	}
 	if !l.needs(f.result.Expr, f.result.Expr.Variables(), nil, own, true) {
 		return function.Function{}, false

@@ -6,7 +6,7 @@ import (
 )
 
 // remotePrefixes begin a context that BuildKit fetches itself.
-var remotePrefixes = []string{"https://", "http://", "git://", "ssh://", "git@"}
+var remotePrefixes = []string{"https://", "http://", "git://", "ssh://", "git@", "github.com/"}
 
 // isRemote reports whether a context is a git or http URL.
 func isRemote(s string) bool {

@@ -91,7 +91,8 @@ func (l *loader) decode(f *File) {
 		}
 	}
 	for _, a := range inOrder(attrs) {
-		if f.json && a.Name == "//" || a.Name == includeName {
+		// A comment, and what tells an editor which schema the file has.
+		if f.json && (a.Name == "//" || a.Name == "$schema") || a.Name == includeName {
 			continue
 		}
 		g := &attribute{name: a.Name, nameAt: f.rng(a.NameRange), at: f.rng(a.Range), expr: a.Expr, file: f}

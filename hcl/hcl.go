@@ -43,6 +43,9 @@ type Env struct {
 	Glob func(pattern string) ([]string, error)
 	// Git is the repository of the working directory; nil if there is none.
 	Git *Git
+	// Source is where the build files come from; the zero value stands for this machine. Files of xbuild's dialect that
+	// come from a git repository or an archive have a Path below [RemoteRoot].
+	Source Source
 
 	// What follows is for files in Bake's dialect only.
 
@@ -57,6 +60,9 @@ type Env struct {
 	Remote func(string) (remote, ssh bool)
 	// StdoutIsTerminal says that an archive cannot go to standard output.
 	StdoutIsTerminal bool
+	// Portable leaves out what differs from machine to machine: whether secret files and SSH agents are there, and whether
+	// the places of outputs can be written to.
+	Portable bool
 }
 
 func (e *Env) now() time.Time {
@@ -190,6 +196,12 @@ func Load(files []*File, env Env) (*schema.Config, diag.List) {
 	l.checkFunctions()
 	l.checkUnusedGlobals()
 	cfg := l.config()
+	if env.Source.tree() {
+		cfg.Dir = env.Dir
+		for _, t := range cfg.Targets {
+			env.Source.relocate(t, env.Dir, &l.reporter)
+		}
+	}
 	return cfg, l.list.Sorted()
 }
 

@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -81,8 +82,12 @@ func (in *includer) include(f *File, it item) {
 	if strings.ContainsAny(it.text, "*?[") && in.env.Glob != nil {
 		var err error
 		paths, err = in.env.Glob(p)
-		if err != nil {
+		switch {
+		case errors.Is(err, filepath.ErrBadPattern):
 			in.errorf(codeBadInclude, it.at, "Bad include", "", "%q is not a pattern of file names.", it.text)
+			return
+		case err != nil:
+			in.errorf(codeBadInclude, it.at, "Bad include", "", "Files that match %q cannot be looked for: %v.", it.text, err)
 			return
 		}
 		slices.Sort(paths)

@@ -22,7 +22,17 @@ func printXbuild(files []*File, env Env) ([]byte, diag.Sources, diag.List) {
 	if ds.HasErrors() {
 		return nil, cfg.Sources, ds
 	}
-	p := printer{groups: map[string]*schema.Group{}, targets: map[string]*schema.Target{}, res: &bakeResult{targets: map[string]*bakeTarget{}, groups: map[string]*bakeGroup{}}}
+	p := pick(cfg, names)
+	if ds = append(ds, p.list...); ds.HasErrors() {
+		return nil, cfg.Sources, ds.Sorted()
+	}
+	p.res.addDefault(p.asked)
+	return p.res.json(), cfg.Sources, ds
+}
+
+// pick finds what the names of a command line stand for.
+func pick(cfg *schema.Config, names []string) *printer {
+	p := &printer{groups: map[string]*schema.Group{}, targets: map[string]*schema.Target{}, res: &bakeResult{targets: map[string]*bakeTarget{}, groups: map[string]*bakeGroup{}}}
 	for _, g := range cfg.Groups {
 		p.groups[g.Name] = g
 		p.names = append(p.names, g.Name)
@@ -37,11 +47,7 @@ func printXbuild(files []*File, env Env) ([]byte, diag.Sources, diag.List) {
 		p.add(name, rangeIn(argText, cfg.Sources[argText], off, off+len(name)))
 		off += len(name) + 1
 	}
-	if ds = append(ds, p.list...); ds.HasErrors() {
-		return nil, cfg.Sources, ds.Sorted()
-	}
-	p.res.addDefault(p.asked)
-	return p.res.json(), cfg.Sources, ds
+	return p
 }
 
 // printer collects what a command line asks for of a build in xbuild's dialect.

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/xbuild/xbuild/schema"
 )
 
 // Source is where build files come from that are not on this machine. The zero value stands for this machine.
@@ -95,4 +98,55 @@ func (s Source) below(folder string) (string, error) {
 		return u.String(), nil
 	}
 	return base + "#" + ref + ":" + folder, nil
+}
+
+// RemoteRoot is the folder below which the build files of a git repository or an archive lie, as far as their paths go.
+// Nothing is ever read from it.
+const RemoteRoot = "/.xbuild-remote"
+
+// inside gives the part of a path below [RemoteRoot].
+func inside(p string) (string, bool) {
+	rel, err := filepath.Rel(RemoteRoot, p)
+	if err != nil || !filepath.IsAbs(p) || rel == ".." || strings.HasPrefix(rel, "../") {
+		return "", false
+	}
+	return filepath.ToSlash(rel), true
+}
+
+// relocate turns the paths of a target, which the front end took to be relative to its file, into what they are for a file
+// of the source: contexts are folders of the source, and outputs belong into the working directory dir.
+func (s Source) relocate(t *schema.Target, dir string, r *reporter) {
+	builds := []*schema.Build{&t.Base}
+	for _, p := range t.Platforms {
+		if b := t.PerPlatform[p]; b != nil {
+			builds = append(builds, b)
+		}
+	}
+	bad := func(attr string, err error) {
+		r.errorf(codeBadContext, *t.At(attr), "Bad context", "", "%s.", upperFirst(err.Error()))
+	}
+	for _, b := range builds {
+		if rel, ok := inside(b.Context); ok {
+			file, err := filepath.Rel(b.Context, b.Dockerfile)
+			if _, in := inside(b.Dockerfile); in && err == nil {
+				b.Dockerfile = filepath.ToSlash(file)
+			}
+			if b.Context, err = s.Context(rel); err != nil {
+				bad("context", err)
+			}
+		}
+		for _, name := range sortedKeys(b.Contexts) {
+			if rel, ok := inside(b.Contexts[name]); ok {
+				var err error
+				if b.Contexts[name], err = s.Context(rel); err != nil {
+					bad("contexts", err)
+				}
+			}
+		}
+		for i, o := range b.Outputs {
+			if rel, ok := inside(o.Dest); ok {
+				b.Outputs[i].Dest = filepath.Join(dir, filepath.FromSlash(rel))
+			}
+		}
+	}
 }

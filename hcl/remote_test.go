@@ -1,10 +1,16 @@
 package hcl_test
 
 import (
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
 )
 
 func TestRemoteContext(t *testing.T) {
@@ -83,6 +89,63 @@ func TestIsRemoteURL(t *testing.T) {
 	} {
 		if got := [2]bool{hcl.IsGitURL(s), hcl.IsRemoteURL(s)}; got != want {
 			t.Errorf("%q: git, remote = %v, want %v", s, got, want)
+		}
+	}
+}
+
+// TestSourceInFiles: build files of a repository, of both kinds, have contexts there and outputs here.
+func TestSourceInFiles(t *testing.T) {
+	src := hcl.Source{URL: "https://example.org/r.git#v1"}
+	read := func(name, text string, env hcl.Env) (*schema.Config, diag.List) {
+		t.Helper()
+		f, ds := hcl.Parse(name, hcl.RemoteRoot+"/"+name, []byte(text))
+		if ds.HasErrors() {
+			t.Fatal(ds)
+		}
+		env.Dir, env.Source = "/cwd", src
+		return hcl.Load([]*hcl.File{f}, env)
+	}
+	for _, name := range []string{"xbuild.hcl", "docker-bake.hcl"} {
+		cfg, ds := read(name, `
+target "default" {
+  context    = "app"
+  contexts   = { a = "sub/../b", top = ".", url = "https://example.org/x.git", img = "docker-image://x" }
+  dockerfile = "D"
+  output     = ["bin", "type=cacheonly"]
+}
+`, hcl.Env{})
+		if ds.HasErrors() {
+			t.Fatalf("%s: %v", name, ds)
+		}
+		b := cfg.Targets[0].Base
+		want := schema.Build{Context: "https://example.org/r.git#v1:app", Dockerfile: "D", Strategy: b.Strategy,
+			Contexts: map[string]string{"a": "https://example.org/r.git#v1:b", "top": "https://example.org/r.git#v1", "url": "https://example.org/x.git", "img": "docker-image://x"},
+			Outputs:  []schema.Output{{Type: schema.OutputLocal, Dest: "/cwd/bin"}, {Type: schema.OutputCacheOnly}}}
+		if d := cmp.Diff(want, b); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		if cfg.Dir != "/cwd" {
+			t.Errorf("%s: folder %s", name, cfg.Dir)
+		}
+	}
+	// In --set and behind cwd:// paths are of this machine.
+	cfg, ds := read("xbuild.hcl", `target "default" {}`, hcl.Env{Sets: []string{"default.context=app"}})
+	if got := cfg.Targets[0].Base; ds.HasErrors() || got.Context != "/cwd/app" {
+		t.Errorf("--set: %v, %v", got.Context, ds)
+	}
+	cfg, ds = read("docker-bake.hcl", `target "default" { context = "cwd://app" }`, hcl.Env{})
+	if got := cfg.Targets[0].Base; ds.HasErrors() || got.Context != "/cwd/app" || got.Dockerfile != "/cwd/app/Dockerfile" {
+		t.Errorf("cwd://: %v, %v, %v", got.Context, got.Dockerfile, ds)
+	}
+	// A Dockerfile that could be meant to come from the repository is not taken from this machine.
+	there := func(p string) (fs.FileInfo, error) { return os.Stat(os.TempDir()) }
+	if _, ds = read("docker-bake.hcl", `target "default" { context = "cwd://app" }`, hcl.Env{Stat: there}); len(ds) != 1 || ds[0].Code != "bad-context" {
+		t.Errorf("local Dockerfile: %v", ds)
+	}
+	src.Archive, src.URL = true, "https://example.org/a.tar"
+	for _, name := range []string{"xbuild.hcl", "docker-bake.hcl"} {
+		if _, ds = read(name, `target "default" { context = "app" }`, hcl.Env{}); len(ds) != 1 || ds[0].Code != "bad-context" || ds[0].Subject.Start.Line != 1 {
+			t.Errorf("%s: folder of an archive: %v", name, ds)
 		}
 	}
 }

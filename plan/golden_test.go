@@ -63,7 +63,7 @@ func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 				}
 				c.facts.Images[w[0]] = img
 			}
-		case "plan", "diff", "diagnostics", "edit":
+		case "plan", "diff", "diagnostics", "edit", "state", "request":
 		default:
 			c.facts.Dockerfiles["/p/"+f.Name] = plan.DockerfileFact{Text: string(f.Data)}
 		}
@@ -88,6 +88,12 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 		case "cache": // TYPE:PLACE
 			typ, place, _ := strings.Cut(v, ":")
 			b.CacheTo = append(b.CacheTo, schema.Cache{Type: typ, Attrs: map[string]string{"ref": place, "dest": place, "scope": place, "name": place}})
+		case "cache-from":
+			typ, place, _ := strings.Cut(v, ":")
+			b.CacheFrom = append(b.CacheFrom, schema.Cache{Type: typ, Attrs: map[string]string{"ref": place, "src": place, "scope": place}})
+		case "secret": // ID:FILE
+			id, src, _ := strings.Cut(v, ":")
+			b.Secrets = append(b.Secrets, schema.Secret{ID: id, Src: src})
 		case "strategy":
 			b.Strategy = schema.Strategy(v)
 		case "optional": // platforms
@@ -227,7 +233,7 @@ func compare(t *testing.T, file string, ar *txtar.Archive, got map[string]string
 		}
 	}
 	if os.Getenv("XBUILD_UPDATE") == "1" {
-		for _, name := range []string{"diagnostics", "diff", "edit", "plan"} {
+		for _, name := range []string{"state", "diagnostics", "diff", "edit", "plan"} {
 			if got[name] != "" {
 				kept = append(kept, txtar.File{Name: name, Data: []byte(got[name])})
 			}

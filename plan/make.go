@@ -9,26 +9,32 @@ import (
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
+// passes are the steps of planning, in order. Each is the only function of its file that others call.
+var passes = []struct {
+	name string // of the file, pass_NAME.go
+	run  func(*planner)
+}{
+	{"select", (*planner).selectTargets},        // which targets, on which platforms, and what they link to
+	{"private", (*planner).namePrivate},         // one name for each source of a secret
+	{"dockerfiles", (*planner).readDockerfiles}, // parse each file once; foreign frontends become opaque
+	{"strategy", (*planner).chooseStrategy},     // cross what is sound, before anything is named
+	{"stages", (*planner).resolveStages},        // one instance for equal work
+	{"kinds", (*planner).judgeKinds},            // how each instance runs, and why
+	{"place", (*planner).place},                 // on which node; refuses what cannot run
+	{"optional", (*planner).dropOptional},       // unless only optional platforms need it
+	{"facts", (*planner).recordFacts},           // what the plan stands on
+	{"caches", (*planner).scopeCaches},          // a part of a cache for each of its writers
+	{"collide", (*planner).checkCollisions},     // two writers of one place
+	{"suggest", (*planner).suggest},             // what a strategy block could do
+	{"count", (*planner).count},                 // the kinds, summed up
+}
+
 // Make plans the requested targets. The plan is nil if a diagnostic is an error that leaves nothing to show; otherwise it
 // is there even with errors, but must not be run then.
 func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 	p := newPlanner(cfg, req, facts)
-	for _, pass := range []func(*planner){
-		(*planner).selectTargets,   // which targets, on which platforms, and what they link to
-		(*planner).namePrivate,     // one name for each source of a secret
-		(*planner).readDockerfiles, // parse each file once; foreign frontends become opaque
-		(*planner).chooseStrategy,  // cross what is sound, before anything is named
-		(*planner).resolveStages,   // one instance for equal work
-		(*planner).judgeKinds,      // how each instance runs, and why
-		(*planner).place,           // on which node; refuses what cannot run
-		(*planner).dropOptional,    // unless only optional platforms need it
-		(*planner).recordFacts,     // what the plan stands on
-		(*planner).scopeCaches,     // a part of a cache for each of its writers
-		(*planner).checkCollisions, // two writers of one place
-		(*planner).suggest,         // what a strategy block could do
-		(*planner).count,
-	} {
-		pass(p)
+	for _, pass := range passes {
+		pass.run(p)
 		if p.stop {
 			return nil, p.diags.Sorted()
 		}

@@ -119,7 +119,7 @@ func (p *planner) dockerfileID(b *build) string {
 
 // isRemote reports whether a context is read by BuildKit and not from this machine.
 func isRemote(context string) bool {
-	for _, prefix := range []string{"http://", "https://", "git://", "git@", "ssh://"} {
+	for _, prefix := range []string{"http://", "https://", "git://", "git@", "ssh://", "github.com/"} {
 		if strings.HasPrefix(context, prefix) {
 			return true
 		}

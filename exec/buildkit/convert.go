@@ -342,7 +342,7 @@ func (e *noPlatformError) Unwrap() error { return e.err }
 
 // remote reports whether a main context is a URL that BuildKit reads.
 func remote(context string) bool {
-	return slices.ContainsFunc([]string{"http://", "https://", "git://", "ssh://", "git@"}, func(p string) bool {
+	return slices.ContainsFunc([]string{"http://", "https://", "git://", "ssh://", "git@", "github.com/"}, func(p string) bool {
 		return strings.HasPrefix(context, p)
 	})
 }

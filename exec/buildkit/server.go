@@ -96,11 +96,14 @@ func (r *run) serverInputs(ctx context.Context, b *build, req *gateway.SolveRequ
 func (r *run) serverContext(b *build, req *gateway.SolveRequest, add func(string, llb.State) error) error {
 	if remote(b.Values.Context) {
 		st, ok, err := dockerui.DetectGitContext(b.Values.Context, nil)
-		if err != nil {
+		if ok && err != nil { // for what is no git address the error says nothing
 			return err
 		}
-		if len(b.file.text) == 0 || !ok {
-			// The Dockerfile lies in the context, or the context may be an archive that only the frontend knows to unpack.
+		if len(b.file.text) > 0 && !ok { // the frontend would take the one in the context
+			return fmt.Errorf("target %s: a Dockerfile that is not in the context cannot be used with %s; put the files into a git repository", b.Target, b.Values.Context)
+		}
+		if !ok || len(b.file.text) == 0 {
+			// The Dockerfile lies in the context, which may be an archive that only the frontend knows to unpack.
 			req.FrontendOpt["context"] = b.Values.Context
 			if b.Values.Dockerfile != "" {
 				req.FrontendOpt["filename"] = b.Values.Dockerfile

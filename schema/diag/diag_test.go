@@ -37,8 +37,15 @@ func TestText(t *testing.T) {
 func TestGitHub(t *testing.T) {
 	l, _ := sample()
 	l[0].Detail = "100% wrong,\nsee above"
-	want := "::error file=x.hcl,line=2,col=2,title=There is no such attribute::100%25 wrong,%0Asee above%0Adid you mean \"strategy\"?\n"
+	want := "::error file=x.hcl,line=2,col=2,endLine=2,endColumn=10,title=There is no such attribute [unknown-attribute]" +
+		"::100%25 wrong,%0Asee above%0Ax.hcl:1: in this block%0Adid you mean \"strategy\"?\n"
 	if got := diag.GitHub(l); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// What would end a property or the message is escaped, and a message is never empty.
+	odd := diag.List{{Severity: diag.Warning, Code: "c", Summary: "a: b, c", Subject: diag.LineRange("50%,x:y.hcl", 3)}}
+	want = "::warning file=50%25%2Cx%3Ay.hcl,line=3,endLine=3,title=a%3A b%2C c [c]::a: b, c\n"
+	if got := diag.GitHub(odd); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

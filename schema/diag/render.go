@@ -103,10 +103,29 @@ func GitHub(l List) string {
 			if r.Start.Column > 0 {
 				fmt.Fprintf(&b, "col=%d,", r.Start.Column)
 			}
+			if r.End.Line > 0 {
+				fmt.Fprintf(&b, "endLine=%d,", r.End.Line)
+			}
+			// The last column that is marked: ours is the one after it.
+			if r.End.Line == r.Start.Line && r.End.Column > r.Start.Column {
+				fmt.Fprintf(&b, "endColumn=%d,", r.End.Column-1)
+			}
 		}
-		fmt.Fprintf(&b, "title=%s::%s\n", property(d.Summary), message(strings.TrimSpace(d.Detail+"\n"+d.Advice)))
+		fmt.Fprintf(&b, "title=%s::%s\n", property(d.Summary+" ["+d.Code+"]"), message(annotation(d)))
 	}
 	return b.String()
+}
+
+// annotation is the text of a workflow command; it may not be empty.
+func annotation(d Diagnostic) string {
+	parts := nonEmpty(d.Detail)
+	for _, r := range d.Related {
+		parts = append(parts, fmt.Sprintf("%s: %s", r.Range, r.Message))
+	}
+	if parts = append(parts, nonEmpty(d.Advice)...); len(parts) == 0 {
+		return d.Summary
+	}
+	return strings.Join(parts, "\n")
 }
 
 var (

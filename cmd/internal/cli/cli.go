@@ -125,7 +125,9 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &exitError{ExitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
 	})
-	root.AddCommand(a.runCommand(), a.planCommand(), a.printCommand(), a.graphCommand(), a.daemonCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.planCommand(), a.printCommand(), a.listCommand(), a.validateCommand(), a.fmtCommand(), a.schemaCommand(),
+		a.graphCommand(), a.daemonCommand(), a.versionCommand())
+	a.addCompletion(root)
 	return root
 }
 

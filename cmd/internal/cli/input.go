@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type inputFlags struct {
 	vars      []string
 	platforms []string
 	strategy  string
+	remote    remoteSource
 
 	bake bakeFlags
 }
@@ -172,82 +174,140 @@ func (f *inputFlags) enter() error {
 
 // any reports whether a flag says what to build, or how.
 func (f *inputFlags) any() bool {
-	return len(f.files)+len(f.sets)+len(f.vars)+len(f.platforms) > 0 || f.strategy != ""
+	return len(f.files)+len(f.sets)+len(f.vars)+len(f.platforms) > 0 || f.strategy != "" || f.remote.url != ""
 }
 
 // definition is the build files that a command line names, and the world to read them in.
 type definition struct {
 	files []*hcl.File
 	env   hcl.Env
+	// sources are the texts of all files, also of those that could not be parsed, which are not among files.
+	sources diag.Sources
 }
 
 // read reads the build files. Problems are printed; the error then only carries the exit code.
-func (a *app) read(f *inputFlags, targets []string) (*definition, error) {
-	if err := f.enter(); err != nil {
+func (a *app) read(ctx context.Context, f *inputFlags, targets []string) (*definition, error) {
+	def, diags, err := a.parse(ctx, f, targets)
+	if err != nil {
 		return nil, err
+	}
+	if diags.HasErrors() {
+		return nil, a.report(diags, def.sources)
+	}
+	return def, nil
+}
+
+// parse reads the build files and their syntax. The error is about what is no fault of a build file's text.
+func (a *app) parse(ctx context.Context, f *inputFlags, targets []string) (*definition, diag.List, error) {
+	if err := f.enter(); err != nil {
+		return nil, nil, err
 	}
 	dir, err := os.Getwd()
 	if err != nil {
-		return nil, &exitError{ExitUsage, err}
+		return nil, nil, &exitError{ExitUsage, err}
 	}
-	paths, named, err := a.paths(f, dir)
+	def := &definition{sources: diag.Sources{}}
+	if def.env, err = f.env(dir, targets); err != nil {
+		return nil, nil, err
+	}
+	files, err := a.texts(ctx, f, def, dir)
 	if err != nil {
-		return nil, &exitError{ExitUsage, err}
-	}
-	def := &definition{env: hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
-		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}}
-	for _, t := range targets {
-		name, _, _ := strings.Cut(t, "@")
-		def.env.Targets = append(def.env.Targets, name)
-	}
-	if len(targets) == 0 {
-		def.env.Targets = []string{"default"}
-	}
-	for _, v := range f.vars {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok || name == "" {
-			return nil, &exitError{ExitUsage, fmt.Errorf("--var %s: want NAME=VALUE", v)}
-		}
-		def.env.Vars[name] = value
+		return nil, nil, err
 	}
 	var diags diag.List
-	sources := diag.Sources{}
-	for _, p := range paths {
-		name, abs, text, err := a.readFile(dir, p, named)
-		if err != nil {
-			return nil, &exitError{ExitUsage, err}
-		}
-		if len(text) == 0 && hcl.Dialect(abs) == schema.BakeDialect {
+	var names []string
+	for _, t := range files {
+		names = append(names, t.name)
+		if len(t.text) == 0 && hcl.Dialect(t.path) == schema.BakeDialect {
 			continue // as if it were not there
 		}
-		sources[name] = text
-		file, d := hcl.Parse(name, abs, text)
+		def.sources[t.name] = t.text
+		file, d := hcl.Parse(t.name, t.path, t.text)
 		diags = append(diags, d...)
 		if file != nil {
 			def.files = append(def.files, file)
 		}
 	}
-	if diags.HasErrors() {
-		return nil, a.report(diags.Sorted(), sources)
+	if len(def.sources) == 0 {
+		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the build files are empty: %s", strings.Join(names, ", "))}
 	}
-	if len(def.files) == 0 {
-		return nil, &exitError{ExitUsage, fmt.Errorf("the build files are empty: %s", strings.Join(paths, ", "))}
-	}
-	return def, nil
+	return def, diags.Sorted(), nil
 }
 
-// paths are the build files to read: those of -f, else those of the environment, else those that are found.
-func (a *app) paths(f *inputFlags, dir string) (paths []string, named bool, err error) {
-	const relative = "BUILDX_BAKE_FILE_RELATIVE_PATHS"
-	if v := strings.TrimSpace(a.getenv(relative)); v != "" {
-		if _, err := strconv.ParseBool(v); err != nil {
-			return nil, false, fmt.Errorf("the environment variable %s is %q, which is neither true nor false", relative, v)
+// textFile is a build file that was read.
+type textFile struct {
+	name string // how diagnostics call it
+	path string // absolute
+	text []byte
+}
+
+// texts reads the build files, from the remote source first.
+func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir string) ([]textFile, error) {
+	var out []textFile
+	paths := f.named(a.getenv)
+	if f.remote.url != "" {
+		var there []string
+		var err error
+		there, paths = splitLocal(paths)
+		if out, def.env.Source, err = a.readRemote(ctx, f.remote, dir, there); err != nil {
+			return nil, err
+		}
+		def.env.CmdContext = f.remote.cmdContext
+		if def.env.Source.URL != "" {
+			a.remoteWorld(ctx, &def.env, f.remote)
+		}
+	} else if len(paths) == 0 {
+		var err error
+		if paths, err = a.find(dir); err != nil {
+			return nil, &exitError{ExitUsage, err}
 		}
 	}
-	if len(f.files) > 0 {
-		return f.files, true, nil
+	for _, p := range paths {
+		t, err := a.readFile(dir, p)
+		if err != nil {
+			return nil, &exitError{ExitUsage, err}
+		}
+		if slices.ContainsFunc(out, func(o textFile) bool { return o.name == t.name && o.path != t.path }) {
+			t.name = "./" + t.name // the source has a file of this name
+		}
+		out = append(out, t)
 	}
-	list, sep := a.getenv("BUILDX_BAKE_FILE"), a.getenv("BUILDX_BAKE_PATH_SEPARATOR")
+	return out, nil
+}
+
+// env is the world in which the build files are evaluated.
+func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
+	env := hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
+		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}
+	const relative = "BUILDX_BAKE_FILE_RELATIVE_PATHS"
+	if v := strings.TrimSpace(os.Getenv(relative)); v != "" {
+		if _, err := strconv.ParseBool(v); err != nil {
+			return env, &exitError{ExitUsage, fmt.Errorf("the environment variable %s is %q, which is neither true nor false", relative, v)}
+		}
+	}
+	for _, t := range targets {
+		name, _, _ := strings.Cut(t, "@")
+		env.Targets = append(env.Targets, name)
+	}
+	if len(targets) == 0 {
+		env.Targets = []string{"default"}
+	}
+	for _, v := range f.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return env, &exitError{ExitUsage, fmt.Errorf("--var %s: want NAME=VALUE", v)}
+		}
+		env.Vars[name] = value
+	}
+	return env, nil
+}
+
+// named are the build files that the command line names, else those that the environment names.
+func (f *inputFlags) named(getenv func(string) string) []string {
+	if len(f.files) > 0 {
+		return f.files
+	}
+	list, sep := getenv("BUILDX_BAKE_FILE"), getenv("BUILDX_BAKE_PATH_SEPARATOR")
 	if sep == "" {
 		sep = string(os.PathListSeparator)
 	}
@@ -257,37 +317,42 @@ func (a *app) paths(f *inputFlags, dir string) (paths []string, named bool, err 
 			out = append(out, p)
 		}
 	}
-	if len(out) > 0 {
-		return out, true, nil
-	}
+	return out
+}
+
+// find finds the build files to read when none is named.
+func (a *app) find(dir string) ([]string, error) {
 	files, ignored, err := hcl.FindAll(dir)
 	for _, p := range ignored {
 		fmt.Fprintf(a.err, "xbuild: %s is read; %s beside it is ignored, unless -f names it\n", filepath.Base(files[0]), filepath.Base(p))
 	}
-	return files, false, err
+	for i, p := range files {
+		if rel, err := filepath.Rel(dir, p); err == nil && len(rel) < len(p) {
+			files[i] = rel
+		}
+	}
+	return files, err
 }
 
-// readFile reads one build file, which the user has named or which was found. name is how diagnostics call it.
-func (a *app) readFile(dir, p string, named bool) (name, abs string, text []byte, err error) {
+// readFile reads one build file of this machine; diagnostics call it as it is named here.
+func (a *app) readFile(dir, p string) (textFile, error) {
 	p = strings.TrimPrefix(p, "cwd://")
 	if p == "-" {
-		text, err = io.ReadAll(os.Stdin)
+		text, err := io.ReadAll(os.Stdin)
 		if err != nil {
 			err = fmt.Errorf("the build file cannot be read from standard input: %w", err)
 		}
-		return "-", filepath.Join(dir, "-"), text, err
+		return textFile{"-", filepath.Join(dir, "-"), text}, err
 	}
-	if abs = p; !filepath.IsAbs(abs) {
+	abs := p
+	if !filepath.IsAbs(abs) {
 		abs = filepath.Join(dir, p)
 	}
-	if text, err = os.ReadFile(abs); err != nil {
-		return "", "", nil, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))
+	text, err := os.ReadFile(abs)
+	if err != nil {
+		return textFile{}, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))
 	}
-	name = p
-	if rel, err := filepath.Rel(dir, abs); err == nil && !named && len(rel) < len(abs) {
-		name = rel
-	}
-	return name, abs, text, nil
+	return textFile{p, abs, text}, nil
 }
 
 // localPlatform is the platform of this process.
@@ -296,8 +361,8 @@ func localPlatform() string {
 }
 
 // load reads and evaluates the build files. Problems are printed; the error then only carries the exit code.
-func (a *app) load(f *inputFlags, targets []string) (*schema.Config, error) {
-	def, err := a.read(f, targets)
+func (a *app) load(ctx context.Context, f *inputFlags, targets []string) (*schema.Config, error) {
+	def, err := a.read(ctx, f, targets)
 	if err != nil {
 		return nil, err
 	}

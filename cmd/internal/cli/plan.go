@@ -33,7 +33,10 @@ func (a *app) planCommand() *cobra.Command {
 			"With --detailed-exitcode the exit code is 3 if something differs: with --out, the plan from the one that the file held\n" +
 			"before; else, a Dockerfile as it is built from the file as it is written (--diff prints that, --write ends it).",
 		RunE: func(c *cobra.Command, args []string) error {
+			args = in.takeRemote(args)
 			switch {
+			case f.out != "" && in.remote.url != "":
+				return &exitError{ExitUsage, errors.New("--out saves plans of build files on this machine only: nothing could tell later whether others have changed")}
 			case f.format != "text" && f.format != "json":
 				return &exitError{ExitUsage, fmt.Errorf("--format %s: want text or json", f.format)}
 			case f.write && (f.diff || f.out != "" || f.format != "text"):
@@ -88,7 +91,7 @@ func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []str
 
 // planFor plans what the command line asks for. The plan may be there beside an error, to be shown; nil if there is nothing to show.
 func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offline bool) (*plan.Plan, *schema.Config, error) {
-	cfg, err := a.load(in, args)
+	cfg, err := a.load(ctx, in, args)
 	if err != nil {
 		return nil, nil, err
 	}

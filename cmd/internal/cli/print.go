@@ -15,8 +15,8 @@ func (a *app) printCommand() *cobra.Command {
 		Use:   "print [TARGET...]",
 		Short: "Print what the build files say, as JSON",
 		Long: "Print the targets and groups that would be built, with all values worked out: the JSON of docker buildx bake --print.\n\n" +
-			"TARGET is a target, a group or a pattern; without one, \"default\". No BuildKit is needed.",
-		RunE: func(c *cobra.Command, args []string) error { return a.print(c, &in, args) },
+			"TARGET is a target, a group or a pattern; without one, \"default\". No BuildKit is needed for files on this machine.\n\n" + remoteHelp,
+		RunE: func(c *cobra.Command, args []string) error { return a.print(c, &in, in.takeRemote(args)) },
 	}
 	in.registerFiles(c)
 	in.registerSets(c)
@@ -29,7 +29,7 @@ func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	def, err := a.read(in, args)
+	def, err := a.read(c.Context(), in, args)
 	if err != nil {
 		return err
 	}

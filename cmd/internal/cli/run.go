@@ -18,6 +18,7 @@ import (
 type runFlags struct {
 	progress  string
 	print     bool
+	list      string
 	keepGoing bool
 	jobs      int
 	plan      string
@@ -33,9 +34,19 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run [TARGET...]",
 		Short: "Build targets",
 		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds.\n\n" +
-			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".",
+			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".\n\n" + remoteHelp,
 		RunE: func(c *cobra.Command, args []string) error {
-			if f.print {
+			args = in.takeRemote(args)
+			switch {
+			case f.list != "" && f.print:
+				return &exitError{ExitUsage, errors.New("--list and --print do not go together")}
+			case f.list != "":
+				l, err := parseListing(f.list)
+				if err != nil {
+					return err
+				}
+				return a.list(c.Context(), &in, l)
+			case f.print:
 				return a.print(c, &in, args)
 			}
 			sets, err := in.bake.sets(c, "no-cache") // which is an option of the run
@@ -53,6 +64,7 @@ func (a *app) runCommand() *cobra.Command {
 		_ = c.Flags().MarkHidden(name) // they only print yet
 	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
+	c.Flags().StringVar(&f.list, "list", "", "list targets or variables in the form of docker buildx bake: a kind, or type=KIND,format=json")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
 	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
@@ -105,7 +117,7 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if f.plan != "" {
 		return a.savedToRun(ctx, in, f, args)
 	}
-	cfg, err := a.load(in, args)
+	cfg, err := a.load(ctx, in, args)
 	if err != nil {
 		return nil, nil, nil, err
 	}

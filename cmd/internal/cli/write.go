@@ -16,7 +16,7 @@ import (
 
 // planWrite edits the Dockerfiles of the targets in place. All of them are written, or, if one cannot be, none.
 func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args []string) error {
-	cfg, err := a.load(in, args)
+	cfg, err := a.load(ctx, in, args)
 	if err != nil {
 		return err
 	}
@@ -80,35 +80,51 @@ func editText(e plan.Edit) string {
 	return b.String()
 }
 
+// replacement is a file with the text that it has and the one that it will have.
+type replacement struct {
+	name     string // how the user knows it
+	file     string
+	old, new string
+}
+
 // staged is an edited file beside the one that it will replace.
 type staged struct {
-	edit      plan.Edit
-	file, tmp string
+	replacement
+	tmp string
 }
 
 func writeEdits(edits []plan.Edit) (changed bool, err error) {
+	var all []replacement
+	for _, e := range edits {
+		if e.New != e.Text {
+			all = append(all, replacement{e.Path, dockerfilePath(e.File), e.Text, e.New})
+		}
+	}
+	return replaceFiles(all)
+}
+
+// replaceFiles writes the new texts, each in one step. None is written if one cannot be, and a file that was changed in the
+// meantime is left alone.
+func replaceFiles(files []replacement) (changed bool, err error) {
 	var all []staged
 	defer func() {
 		for _, s := range all {
 			os.Remove(s.tmp) // gone already if it was renamed
 		}
 	}()
-	for _, e := range edits {
-		if e.New == e.Text {
-			continue
-		}
-		s, err := stage(e)
+	for _, r := range files {
+		s, err := stage(r)
 		if err != nil {
-			return false, &exitError{ExitFailed, fmt.Errorf("%s cannot be written, and nothing was changed: %w", e.Path, errText(err))}
+			return false, &exitError{ExitFailed, fmt.Errorf("%s cannot be written, and nothing was changed: %w", r.name, errText(err))}
 		}
 		all = append(all, s)
 	}
 	for _, s := range all {
-		if now, err := os.ReadFile(s.file); err != nil || string(now) != s.edit.Text {
-			return changed, &exitError{ExitChanged, fmt.Errorf("%s was changed in the meantime and is left alone; run the command again", s.edit.Path)}
+		if now, err := os.ReadFile(s.file); err != nil || string(now) != s.old {
+			return changed, &exitError{ExitChanged, fmt.Errorf("%s was changed in the meantime and is left alone; run the command again", s.name)}
 		}
 		if err := os.Rename(s.tmp, s.file); err != nil {
-			return changed, &exitError{ExitFailed, fmt.Errorf("%s cannot be replaced: %w", s.edit.Path, errText(err))}
+			return changed, &exitError{ExitFailed, fmt.Errorf("%s cannot be replaced: %w", s.name, errText(err))}
 		}
 		changed = true
 	}
@@ -116,8 +132,8 @@ func writeEdits(edits []plan.Edit) (changed bool, err error) {
 }
 
 // stage writes the new text beside the file, with the file's mode and owner. A link stays one: what it leads to is edited.
-func stage(e plan.Edit) (s staged, err error) {
-	s = staged{edit: e, file: dockerfilePath(e.File)}
+func stage(r replacement) (s staged, err error) {
+	s.replacement = r
 	if s.file, err = filepath.EvalSymlinks(s.file); err != nil {
 		return s, err
 	}
@@ -130,7 +146,7 @@ func stage(e plan.Edit) (s staged, err error) {
 		return s, err
 	}
 	probe.Close()
-	s.tmp, err = writeTemp(s.file, []byte(e.New), fi)
+	s.tmp, err = writeTemp(s.file, []byte(r.new), fi)
 	return s, err
 }
 

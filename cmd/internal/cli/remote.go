@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/xbuild/xbuild/exec/buildkit"
+	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/schema"
+)
+
+// remoteHelp is what the help of commands that read build files says about addresses.
+const remoteHelp = "The first argument may be the address of a git repository, of an archive or of a build file on an http server: the build\n" +
+	"files are then read from there, by BuildKit, and relative contexts are folders of the repository or archive. A second address\n" +
+	"is the value of BAKE_CMD_CONTEXT. Files that -f cwd://FILE names are read from this machine."
+
+// remoteSource says that build files are not on this machine.
+type remoteSource struct {
+	url        string
+	cmdContext string // empty if none is given
+}
+
+// takeRemote takes addresses from the beginning of the arguments and gives the rest, which are targets.
+func (f *inputFlags) takeRemote(args []string) []string {
+	take := func() string {
+		if len(args) == 0 {
+			return ""
+		}
+		if remote, _ := buildkit.RemoteContext(args[0]); !remote {
+			return ""
+		}
+		first := args[0]
+		args = args[1:]
+		return first
+	}
+	if f.remote.url = take(); f.remote.url != "" {
+		f.remote.cmdContext = take()
+	}
+	return args
+}
+
+// splitLocal tells the names of files in the source from those on this machine.
+func splitLocal(names []string) (there, here []string) {
+	for _, n := range names {
+		if p, ok := strings.CutPrefix(n, "cwd://"); ok {
+			here = append(here, p)
+		} else {
+			there = append(there, n)
+		}
+	}
+	return there, here
+}
+
+// readRemote reads the build files of the source through BuildKit. Names is empty for those that are usual.
+func (a *app) readRemote(ctx context.Context, r remoteSource, dir string, names []string) ([]textFile, hcl.Source, error) {
+	src := hcl.Source{URL: r.url}
+	req := a.definitionRequest(r.url)
+	if req.Names = names; len(names) == 0 {
+		req.Names, req.Optional = hcl.DefaultNames(), true
+	}
+	b, err := a.connect(ctx)
+	if err != nil {
+		return nil, src, err
+	}
+	defer b.Close()
+	def, err := b.ReadDefinition(ctx, req)
+	if err != nil {
+		return nil, src, &exitError{ExitUsage, err}
+	}
+	src.Archive = def.Archive
+	if len(def.Files) == 1 && def.Files[0].Name == r.url { // a build file by itself: what it names is on this machine
+		f := def.Files[0]
+		name, base := f.Name, path.Base(f.Name)
+		if u, err := url.Parse(f.Name); err == nil {
+			name, base = u.Redacted(), path.Base(u.Path)
+		}
+		return []textFile{{name, filepath.Join(dir, base), f.Bytes}}, hcl.Source{}, nil
+	}
+	var out []textFile
+	for _, f := range def.Files {
+		out = append(out, textFile{f.Name, filepath.Join(hcl.RemoteRoot, filepath.FromSlash(f.Name)), f.Bytes})
+	}
+	if req.Optional {
+		out = a.usual(out)
+	}
+	return out, src, nil
+}
+
+// usual leaves, of the files that are there under the usual names, those that are read: an xbuild.hcl stands before Bake's.
+func (a *app) usual(files []textFile) []textFile {
+	i := slices.IndexFunc(files, func(f textFile) bool { return hcl.Dialect(f.path) == schema.XbuildDialect && len(f.text) > 0 })
+	if i < 0 {
+		return files
+	}
+	for j, f := range files {
+		if j != i {
+			fmt.Fprintf(a.err, "xbuild: %s is read; %s beside it is ignored, unless -f names it\n", files[i].name, f.name)
+		}
+	}
+	return files[i : i+1]
+}
+
+// definitionRequest has the credentials of the environment, under the names that Bake knows.
+func (a *app) definitionRequest(address string) buildkit.DefinitionRequest {
+	return buildkit.DefinitionRequest{URL: address, GitToken: a.getenv("BUILDX_BAKE_GIT_AUTH_TOKEN"), GitHeader: a.getenv("BUILDX_BAKE_GIT_AUTH_HEADER"),
+		SSH: strings.Split(a.getenv("BUILDX_BAKE_GIT_SSH"), ",")}
+}
+
+// remoteWorld makes what expressions read of the world come from the source, for paths that lie there.
+func (a *app) remoteWorld(ctx context.Context, env *hcl.Env, r remoteSource) {
+	read := func(p string) ([]byte, bool, error) {
+		name, ok := strings.CutPrefix(filepath.ToSlash(p), hcl.RemoteRoot+"/")
+		if !ok {
+			return nil, false, nil
+		}
+		b, err := a.connect(ctx)
+		if err != nil {
+			return nil, true, err
+		}
+		defer b.Close()
+		req := a.definitionRequest(r.url)
+		req.Names = []string{name}
+		def, err := b.ReadDefinition(ctx, req)
+		if err != nil {
+			return nil, true, err
+		}
+		return def.Files[0].Bytes, true, nil
+	}
+	env.ReadFile = func(p string) ([]byte, error) {
+		if text, ok, err := read(p); ok {
+			return text, err
+		}
+		return os.ReadFile(p)
+	}
+	env.Stat = func(p string) (fs.FileInfo, error) {
+		_, ok, err := read(p)
+		switch {
+		case !ok:
+			return os.Stat(p)
+		case err != nil:
+			return nil, &fs.PathError{Op: "stat", Path: p, Err: fs.ErrNotExist}
+		}
+		return fileThere{}, nil
+	}
+	env.Glob = func(pattern string) ([]string, error) {
+		if strings.HasPrefix(pattern, hcl.RemoteRoot) {
+			return nil, errors.New("the build file is not on this machine; name the files one by one")
+		}
+		return filepath.Glob(pattern)
+	}
+	env.Git = nil // it is another repository that is checked out here
+}
+
+// fileThere is all that is known of a file of the source: that it is one.
+type fileThere struct{ fs.FileInfo }
+
+func (fileThere) IsDir() bool       { return false }
+func (fileThere) Mode() fs.FileMode { return 0o644 }
+func (fileThere) Size() int64       { return 0 }
