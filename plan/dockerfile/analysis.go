@@ -315,6 +315,9 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 		return
 	}
 	if v.compiles {
+		if image := official(n.Root().Image); slices.Contains(knownImages, image) && image != "golang" {
+			a.add(n, r.Line, &Problem{Code: "toolchain-unknown", Reason: fmt.Sprintf("Go does not come with %s, so it is not known for which machine it is", n.Root().Image)})
+		}
 		a.add(n, r.Line, cgoOff(c, n, fs))
 		if w := fs.embeddable(c.Dir.Text); w != "" {
 			a.add(n, r.Line, &Problem{Code: "foreign-input", Reason: fmt.Sprintf("%s is a file of the build platform, which a program may have in it", w)})

@@ -144,6 +144,7 @@ func TestStages(t *testing.T) {
 		"another build platform":             {"ARG BUILDPLATFORM=linux/386\nFROM golang:1.26-alpine AS build\nRUN go build -o /out/app .\n" + final, "buildplatform-changed"},
 		"nothing to compile":                 {"FROM node AS build\nRUN touch /out/app\n" + final, "no-recipe"},
 		"the image's GOPATH":                 {"FROM golang:1.26-alpine AS build\nWORKDIR $GOPATH/src/app\nRUN go build -o bin/app . && cp bin/app $GOPATH/bin/app\nFROM scratch\nCOPY --from=build /go/bin/app /\n", ""},
+		"Go from the context":                {"FROM debian AS build\nADD go.tar.gz /usr/local/\nRUN CGO_ENABLED=0 /usr/local/go/bin/go build -o /out/app .\n" + final, "toolchain-unknown"},
 		"a heredoc for an interpreter":       {"FROM golang:1.26-alpine AS build\nRUN <<EOF python3\nimport os\nEOF\nRUN go build -o /out/app .\n" + final, "script"},
 		"another go":                         {"FROM golang:1.26-alpine AS build\nCOPY tools/go /usr/local/bin/\nRUN go build -o /out/app .\n" + final, "toolchain-changed"},
 		"a cache among the sources":          {"FROM golang:1.26-alpine AS build\nWORKDIR /src\nRUN --mount=type=cache,target=/src/data go build -o /out/app .\n" + final, "foreign-input"},

@@ -53,6 +53,7 @@ var mutations = []struct{ name, file, old, new string }{
 	{"probes are fine", "commands.go", `case slices.Contains(archProbes, name), `, `case `},
 	{"unknown commands are fine", "commands.go", `case !slices.Contains(neutralCommands, name):`, `case false:`},
 	{"scripts are fine", "commands.go", `case slices.Contains(interpreters, name):`, "case name == \"sh\" || name == \"bash\":\n\t\treturn nil\n\tcase slices.Contains(interpreters, name):"},
+	{"any image has Go", "analysis.go", `slices.Contains(knownImages, image) && image != "golang" {`, `slices.Contains(knownImages, image) && image == "none" {`},
 	{"programs embed nothing", "analysis.go", `if w := fs.embeddable(c.Dir.Text); w != "" {`, `if w := fs.embeddable(c.Dir.Text); w == "none" {`},
 	{"pipes bring nothing", "analysis.go", `tainted = tainted || c.Read && fs.readsForeign(c)`, `tainted = tainted && c.Read`},
 	{"command runs nothing", "commands.go", `case name == "command" && a.Text`, `case false && a.Text`},
