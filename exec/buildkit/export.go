@@ -82,15 +82,22 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 			g.Go(func() error { return f(gctx) })
 		}
 		if err := g.Wait(); err != nil {
+			r.reportDone()
 			return err
 		}
 	}
+	r.reportDone()
+	return nil
+}
+
+// reportDone adds the images that were stored or tagged to the result of the run, also if another one failed. Files are
+// reported when they are in place.
+func (r *run) reportDone() {
 	for _, e := range r.exports {
-		if e.done.Target != "" && e.key == "" { // files are reported when they are in place
+		if e.done.Target != "" && e.key == "" {
 			r.outputs = append(r.outputs, e.done)
 		}
 	}
-	return nil
 }
 
 // exportPauses are the times before an export is tried again that a registry did not take.

@@ -290,6 +290,9 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 		fmt.Fprint(a.err, failureText(f, diag.Warning, p, src))
 	}
 	if rep.Err != nil {
+		if len(rep.Outputs) > 0 { // only the last phase of a run can fail with something done
+			fmt.Fprintf(a.err, "done before that:\n%s", resultsText(rep, p))
+		}
 		return &exitError{code: ExitFailed}
 	}
 	out := a.out
