@@ -73,6 +73,9 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 	if err := r.checkExports(ctx); err != nil {
 		return nil, err
 	}
+	if opt.Reading != nil {
+		opt.Reading()
+	}
 	r.session, err = r.openSession(ctx)
 	if err != nil {
 		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}
