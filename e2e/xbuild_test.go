@@ -29,7 +29,8 @@ type world struct {
 func newWorld(t *testing.T, dir string, env ...string) *world {
 	t.Helper()
 	home := t.TempDir()
-	return &world{dir: dir, env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "DOCKER_CONFIG=" + home, "LANG=C.UTF-8"}, env...)}
+	return &world{dir: dir, env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "DOCKER_CONFIG=" + home, "LANG=C.UTF-8",
+		"XBUILD_STATE_DIR=" + filepath.Join(home, "state")}, env...)}
 }
 
 // external is a world whose BuildKit is the buildkitd that most tests share.
@@ -72,6 +73,9 @@ func embedded(t *testing.T, dir string) *world {
 	b := bed(t)
 	if _, err := os.Stat("/run/buildkit/buildkitd.sock"); err == nil {
 		t.Fatal("a system-wide buildkitd listens on /run/buildkit/buildkitd.sock, so xbuild would not start its own; stop it for the tests")
+	}
+	if _, err := os.Stat("/var/run/docker.sock"); err == nil {
+		t.Fatal("a Docker Engine listens on /var/run/docker.sock, so xbuild would not start its own BuildKit; stop it for the tests")
 	}
 	state := shortDir(t)
 	config := filepath.Join(state, "config.toml")

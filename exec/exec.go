@@ -10,6 +10,7 @@ package exec
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"time"
 
 	"github.com/xbuild/xbuild/plan"
@@ -25,6 +26,8 @@ type Backend interface {
 	// Run executes the plan. It calls emit from any goroutine, and not after it returned. A *Failure in the error's
 	// chain says which stage failed.
 	Run(ctx context.Context, p *plan.Plan, opt Options, emit func(Event)) (*Result, error)
+	// Call asks the Dockerfiles of targets that have a Call what it says, in place of building them.
+	Call(ctx context.Context, p *plan.Plan, opt Options) ([]Answer, error)
 	Close() error
 }
 
@@ -36,14 +39,29 @@ type Options struct {
 	Parallel int
 	// KeepGoing lets independent builds finish after a failure.
 	KeepGoing bool
+	// Reading is called before the run reads a context, and Read when it has read all of them for the last time. In between
+	// the run itself neither makes nor removes anything in a context. Either may be nil.
+	Reading, Read func()
 }
 
 // Result is what a backend made.
 type Result struct {
 	Builds  []BuildResult
 	Outputs []OutputResult
+	// Images are the digests of the base images that were used, by full reference ("docker.io/library/alpine:3.22").
+	Images map[string]string
 	// Missing are the failures that the run can do without: they stopped optional platforms only.
 	Missing []*Failure
+}
+
+// Answer is what the Dockerfile of a target says of itself.
+type Answer struct {
+	Target, Call, Dockerfile string
+	// Text is for people, JSON in BuildKit's form.
+	Text string
+	JSON json.RawMessage
+	// Status is 0 if all is well.
+	Status int
 }
 
 // BuildResult tells how one build was solved.
@@ -70,6 +88,17 @@ type OutputResult struct {
 	Bytes      int64             `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
+	// Written are the files of a local output, and its folders, the one that they all are in among them.
+	Written []Written `json:"-"`
+}
+
+// Written is a file, link or folder of a local output that is in place now.
+type Written struct {
+	Platform string // of the build that it comes from
+	Path     string
+	Folder   bool
+	// Info is what was seen of a file or link right after it was put there.
+	Info fs.FileInfo
 }
 
 // EventType says what an event is about.
@@ -146,7 +175,8 @@ type State string
 // The outcomes.
 const (
 	Done      State = "done"
-	CachedOut State = "cached" // every step came from the cache
+	CachedOut State = "cached"    // every step came from the cache
+	Unchanged State = "unchanged" // it did not have to be looked at
 	Failed    State = "failed"
 	Skipped   State = "skipped"  // something it needs failed
 	Canceled  State = "canceled" // the run ended first
@@ -166,6 +196,7 @@ type Report struct {
 	Outcomes []Outcome // in plan order, one a stage
 	Builds   []BuildResult
 	Outputs  []OutputResult
+	Images   map[string]string // as in [Result]
 	Failures []*Failure
 	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
 	Missing []*Failure

@@ -1,9 +1,10 @@
 package plan
 
 // count sums up the kinds.
-func (p *planner) count() {
-	c := &p.plan.Counts
-	for _, s := range p.plan.Stages {
+func (p *planner) count() { p.plan.Counts.add(p.plan.Stages) }
+
+func (c *Counts) add(stages []Stage) {
+	for _, s := range stages {
 		c.Stages++
 		switch s.Kind {
 		case Shared:

@@ -99,6 +99,41 @@ func Open(ctx context.Context, log func(format string, args ...any)) (*Bed, erro
 	return b, nil
 }
 
+// OpenBare is [Open] for those who need no base image and no emulator: the programs and the two registries, both empty. It
+// uses nothing that other tests wait for.
+func OpenBare(ctx context.Context, log func(format string, args ...any)) (*Bed, error) {
+	for _, p := range programs {
+		if p[1] == "apt" || p[1] == "dpkg" {
+			continue
+		}
+		if _, err := exec.LookPath(p[0]); err != nil {
+			return nil, &Missing{p[0] + " is not installed", "apt-get install -y " + p[1]}
+		}
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "xb-e2e-")
+	if err != nil {
+		return nil, err
+	}
+	b := &Bed{Cache: cache, Dir: dir}
+	b.closers = append(b.closers, func() { os.RemoveAll(dir) })
+	log("building buildkitd and buildctl")
+	if err = b.tools(ctx); err == nil {
+		b.Mirror, err = b.startRegistry(ctx, "mirror", filepath.Join(dir, "mirror"))
+	}
+	if err == nil {
+		b.Registry, err = b.startRegistry(ctx, "registry", filepath.Join(dir, "registry"))
+	}
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
 func (b *Bed) open(ctx context.Context, log func(format string, args ...any)) error {
 	unlock, err := lock(filepath.Join(b.Cache, "lock"))
 	if err != nil {

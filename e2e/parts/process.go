@@ -14,20 +14,40 @@ import (
 
 // startRegistry runs docker-registry over a folder on a free port of the loopback and returns host:port.
 func (b *Bed) startRegistry(ctx context.Context, name, store string) (string, error) {
+	return b.startRegistryWith(ctx, name, store, "", "")
+}
+
+// StartGuardedRegistry runs a registry that speaks TLS with this certificate and lets in whom the htpasswd file knows.
+func (b *Bed) StartGuardedRegistry(ctx context.Context, name, cert, key, htpasswd string) (string, error) {
+	return b.startRegistryWith(ctx, name, filepath.Join(b.Dir, name), fmt.Sprintf(", tls: {certificate: %q, key: %q}", cert, key),
+		fmt.Sprintf("auth: {htpasswd: {realm: e2e, path: %q}}\n", htpasswd))
+}
+
+// startRegistryWith adds options to the http section and sections to the configuration.
+func (b *Bed) startRegistryWith(ctx context.Context, name, store, listen, more string) (string, error) {
 	addr, err := freeAddress()
 	if err != nil {
 		return "", err
 	}
 	config := filepath.Join(b.Dir, name+".yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q}\n", store, addr)
+	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q%s}\n%s", store, addr, listen, more)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return "", err
 	}
-	stop, err := start(filepath.Join(b.Dir, name+".log"), "docker-registry", "serve", config)
+	_, stop, err := start(filepath.Join(b.Dir, name+".log"), "docker-registry", "serve", config)
 	if err != nil {
 		return "", err
 	}
 	b.closers = append(b.closers, stop)
+	if listen != "" {
+		return addr, ready(ctx, name, func() bool {
+			c, err := net.Dial("tcp", addr)
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
+	}
 	return addr, ready(ctx, name, func() bool {
 		res, err := http.Get("http://" + addr + "/v2/")
 		if err != nil {
@@ -42,6 +62,7 @@ func (b *Bed) startRegistry(ctx context.Context, name, store string) (string, er
 type Daemon struct {
 	Address string // for BUILDKIT_HOST
 	Log     string // file
+	PID     int
 	stop    func()
 }
 
@@ -56,11 +77,11 @@ func (b *Bed) StartDaemon(ctx context.Context, dir, more string) (*Daemon, error
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	stop, err := start(d.Log, b.Buildkitd, "--config", config)
+	pid, stop, err := start(d.Log, b.Buildkitd, "--config", config)
 	if err != nil {
 		return nil, err
 	}
-	d.stop = stop
+	d.PID, d.stop = pid, stop
 	if err := ready(ctx, "buildkitd", func() bool {
 		return exec.CommandContext(ctx, b.Buildctl, "--addr", d.Address, "debug", "workers").Run() == nil
 	}); err != nil {
@@ -77,24 +98,24 @@ func (b *Bed) RegistryConfig() string {
 }
 
 // start runs a program that ends with this one, with its output in a file. stop asks it to end and waits.
-func start(log, name string, args ...string) (stop func(), err error) {
+func start(log, name string, args ...string) (pid int, stop func(), err error) {
 	f, err := os.Create(log)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer f.Close()
 	cmd := exec.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = f, f
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
+		return 0, nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	done := make(chan struct{})
 	go func() {
 		cmd.Wait() // how it ends is in its log
 		close(done)
 	}()
-	return func() {
+	return cmd.Process.Pid, func() {
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-done:

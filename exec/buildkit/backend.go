@@ -3,9 +3,11 @@ package buildkit
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -26,6 +28,8 @@ type DialOptions struct {
 	Name string
 	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, else ~/.docker.
 	DockerConfig string
+	// Stdout is where archives without a file go; nil means that none can.
+	Stdout io.Writer
 	// Owner gets the files of local outputs.
 	Owner output.Owner
 }
@@ -39,6 +43,7 @@ type Backend struct {
 	opt    DialOptions
 	client *client.Client
 	worker []ocispecs.Platform
+	dialed atomic.Bool // and nobody asked for the node since
 	// engine is set if the BuildKit is inside of a Docker Engine.
 	engine      *engine
 	dialSession session.Dialer
@@ -91,6 +96,7 @@ func (b *Backend) greet(ctx context.Context) (*Backend, error) {
 		}
 		return nil, &Unreachable{b.addr, err}
 	}
+	b.dialed.Store(true)
 	return b, nil
 }
 
@@ -108,7 +114,10 @@ func (b *Backend) listPlatforms(ctx context.Context) ([]ocispecs.Platform, error
 
 // Node returns the name and the platforms of the node; its own platform is the first.
 func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
-	ps, err := b.listPlatforms(ctx)
+	ps, err := b.worker, error(nil)
+	if !b.dialed.CompareAndSwap(true, false) { // what Dial was told a moment ago need not be asked again
+		ps, err = b.listPlatforms(ctx)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return plan.NodeFact{}, context.Cause(ctx)

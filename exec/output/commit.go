@@ -29,6 +29,18 @@ type Result struct {
 	Changed int
 }
 
+// Entries are the files, links and folders of what was committed, one list a move.
+func (s *Staging) Entries() [][]Entry { return s.entries }
+
+// Entry is one path of a result.
+type Entry struct {
+	Path string
+	// Info is what was seen of the file or link right after it was put in place, or before it was found to be the same
+	// already. Nil for a folder, and for a file that is gone again.
+	Info   fs.FileInfo
+	Folder bool
+}
+
 // Commit puts the results in place: one [Result] a move. Files are added and replaced, none is removed, and a file that
 // is there already with the same content and mode is left alone. Folders that exist keep their mode.
 //
@@ -45,6 +57,7 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 	c := &commit{s: s, kinds: map[string]bool{}, moved: map[string]bool{}, checked: map[string]error{}}
 	results := make([]Result, len(moves))
 	for i, m := range moves {
+		s.entries = append(s.entries, nil)
 		r, err := c.survey(m)
 		if err != nil {
 			return nil, err
@@ -58,7 +71,29 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 	if len(c.journal.Files) == 0 && len(c.journal.Dirs) == 0 {
 		return results, nil
 	}
-	return results, c.run()
+	err := c.run()
+	c.see()
+	return results, err
+}
+
+// see looks at the files that were written.
+func (c *commit) see() {
+	for _, list := range c.s.entries {
+		for i := range list {
+			if list[i].Folder || list[i].Info != nil {
+				continue
+			}
+			if fi, err := os.Lstat(list[i].Path); err == nil {
+				list[i].Info = fi
+			}
+		}
+	}
+}
+
+// entry notes a path of the move that is being surveyed.
+func (c *commit) entry(e Entry) {
+	last := len(c.s.entries) - 1
+	c.s.entries[last] = append(c.s.entries[last], e)
 }
 
 // commit is one call of Commit, in three steps: survey looks and changes no destination, prepare makes everything
@@ -188,6 +223,7 @@ func (c *commit) makeAll(dir string) error {
 
 // folder handles a folder of the result that goes to path, and returns where its content goes.
 func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
+	c.entry(Entry{Path: path, Folder: true})
 	fi, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -230,11 +266,13 @@ func (c *commit) file(from, path string, staged fs.FileInfo) (bool, error) {
 	case err == nil && fi.IsDir():
 		return false, fmt.Errorf("%s is a folder, and the result has a file of that name; remove the folder", path)
 	case err == nil && sameFile(from, path, staged, fi):
+		c.entry(Entry{Path: path, Info: fi})
 		return false, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	}
 	c.files = append(c.files, transfer{from, path})
+	c.entry(Entry{Path: path})
 	return true, c.canWrite(filepath.Dir(path))
 }
 

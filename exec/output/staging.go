@@ -50,6 +50,7 @@ type Staging struct {
 	made    []string // folders that were created to hold staging folders, outermost first
 	pending bool     // a journal is on disk and not done
 	closed  bool
+	entries [][]Entry
 	hook    func(string) // called at every point where a kill is of interest; for tests
 }
 

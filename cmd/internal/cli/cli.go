@@ -14,8 +14,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/exec/embedded"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -60,8 +62,10 @@ func (e *exitError) Unwrap() error { return e.err }
 // Main runs one command and returns its exit code.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
+		start.Done(0)
 		return embedded.Main(args[1:])
 	}
+	logrus.SetOutput(io.Discard) // libraries have remarks that are not for users
 	ctx, stop := interruptible()
 	defer stop()
 	a := &app{out: os.Stdout, err: os.Stderr, getenv: os.Getenv, errIsTerminal: isTerminal(os.Stderr)}

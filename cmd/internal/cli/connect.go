@@ -17,6 +17,9 @@ const defaultSocket = "/run/buildkit/buildkitd.sock"
 // would use, else a system-wide one, else the one inside xbuild.
 func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	opt := buildkit.DialOptions{Name: "buildkit", Owner: output.OwnerFromEnv(a.getenv, os.Geteuid())}
+	if !isTerminal(a.out) {
+		opt.Stdout = a.out
+	}
 	if addr := a.getenv("BUILDKIT_HOST"); addr != "" {
 		return buildkit.Dial(ctx, addr, opt)
 	}
@@ -39,18 +42,9 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 // connectEngine reaches the BuildKit of a Docker Engine; both results are nil if there is none. An engine that the user
 // named is there or an error, one that is only the usual one need not be.
 func (a *app) connectEngine(ctx context.Context, opt buildkit.DialOptions) (*buildkit.Backend, error) {
-	named := a.getenv("DOCKER_HOST") != "" || a.getenv("DOCKER_CONTEXT") != ""
-	address, err := buildkit.EngineAddress(opt.DockerConfig)
-	if err != nil {
-		if named {
-			return nil, &exitError{ExitUnreachable, err}
-		}
-		return nil, nil
-	}
-	if path, ok := strings.CutPrefix(address, "unix://"); ok && !named {
-		if st, err := os.Stat(path); err != nil || st.Mode()&os.ModeSocket == 0 {
-			return nil, nil
-		}
+	address, named, err := a.engine(opt.DockerConfig)
+	if address == "" {
+		return nil, err
 	}
 	opt.Name = "docker"
 	b, err := buildkit.DialEngine(ctx, address, opt)
@@ -58,4 +52,36 @@ func (a *app) connectEngine(ctx context.Context, opt buildkit.DialOptions) (*bui
 		return nil, nil
 	}
 	return b, err
+}
+
+// engine is the address of the Docker Engine that is to be tried, empty if there is none, and whether the user named it.
+func (a *app) engine(dockerConfig string) (address string, named bool, err error) {
+	named = a.getenv("DOCKER_HOST") != "" || a.getenv("DOCKER_CONTEXT") != ""
+	address, err = buildkit.EngineAddress(dockerConfig)
+	if err != nil {
+		if named {
+			return "", named, &exitError{ExitUnreachable, err}
+		}
+		return "", named, nil
+	}
+	if path, ok := strings.CutPrefix(address, "unix://"); ok && !named {
+		if st, err := os.Stat(path); err != nil || st.Mode()&os.ModeSocket == 0 {
+			return "", named, nil
+		}
+	}
+	return address, named, nil
+}
+
+// endpoint identifies the BuildKit that connect would try first, without reaching for it.
+func (a *app) endpoint() string {
+	if addr := a.getenv("BUILDKIT_HOST"); addr != "" {
+		return addr
+	}
+	if addr, _, err := a.engine(""); addr != "" || err != nil {
+		return "engine " + addr
+	}
+	if st, err := os.Stat(defaultSocket); err == nil && st.Mode()&os.ModeSocket != 0 {
+		return "unix://" + defaultSocket
+	}
+	return "embedded " + embedded.DefaultConfig(a.getenv).StateDir
 }

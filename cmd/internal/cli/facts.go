@@ -25,6 +25,11 @@ func (a *app) makePlan(ctx context.Context, cfg *schema.Config, req plan.Request
 	if err != nil {
 		return nil, err
 	}
+	return a.planWith(cfg, req, facts)
+}
+
+// planWith makes the plan from facts. Problems are printed.
+func (a *app) planWith(cfg *schema.Config, req plan.Request, facts plan.Facts) (*plan.Plan, error) {
 	p, diags := plan.Make(cfg, req, facts)
 	if p != nil {
 		diags = append(diags, checkContexts(cfg, p)...)

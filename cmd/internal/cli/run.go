@@ -1,16 +1,21 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/fingerprint"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -20,9 +25,9 @@ type runFlags struct {
 	print     bool
 	list      string
 	keepGoing bool
+	force     bool
 	jobs      int
 	plan      string
-	allow     []string
 	metadata  string
 	failFast  bool
 }
@@ -33,7 +38,8 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [TARGET...]",
 		Short: "Build targets",
-		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds.\n\n" +
+		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds; only platforms that\n" +
+			"are optional may be missing, and then the exit code is 5.\n\n" +
 			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".\n\n" + remoteHelp,
 		RunE: func(c *cobra.Command, args []string) error {
 			args = in.takeRemote(args)
@@ -58,19 +64,17 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	in.register(c)
+	in.registerAllow(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
-	for _, name := range []string{"call", "check"} {
-		_ = c.Flags().MarkHidden(name) // they only print yet
-	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
+	c.Flags().BoolVar(&f.force, "force", false, "ask BuildKit for every target, also for those of which nothing changed since they were built")
 	c.Flags().StringVar(&f.list, "list", "", "list targets or variables in the form of docker buildx bake: a kind, or type=KIND,format=json")
 	c.Flags().BoolVar(&f.keepGoing, "keep-going", false, "finish what does not depend on a failure")
 	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
 	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
-	c.Flags().StringSliceVar(&f.allow, "allow", nil, "grant a privilege that targets ask for: "+strings.Join(grantable, ", "))
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
 }
@@ -82,88 +86,178 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
 	}
-	if err := checkAllow(f.allow); err != nil {
+	if err := in.checkAllow(); err != nil {
 		return err
 	}
-	p, sources, b, err := a.planToRun(ctx, in, f, args)
+	j, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
 		return a.orInterrupted(ctx, err)
 	}
-	defer b.Close()
-	display, err := progress.New(progress.Mode(f.progress), a.err, p, a.progressOptions())
+	defer j.close()
+	if j.backend != nil {
+		if done, err := a.call(ctx, j.plan, j.backend, in.bake.callOptions(), j.sources); done || err != nil {
+			return a.orInterrupted(ctx, err)
+		}
+	}
+	if d := j.decision; d != nil && len(d.Unchanged) > 0 && f.progress != string(progress.Quiet) {
+		fmt.Fprint(a.err, unchangedText(d))
+	}
+	rep, err := a.execute(ctx, j, f, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
 	if err != nil {
-		return &exitError{ExitUsage, err}
-	}
-	r := exec.Start(ctx, p, b, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
-	for e := range r.Events() {
-		display.Event(e)
-	}
-	rep := r.Wait()
-	display.Close(rep)
-	if f.progress != string(progress.Quiet) && rep.Err == nil {
-		fmt.Fprint(a.err, pathsText(rep))
-	}
-	if err := a.finish(rep, p, sources); err != nil || f.metadata == "" {
 		return err
 	}
-	if err := writeMetadata(f.metadata, p, rep); err != nil {
+	if err := a.finish(rep, j.plan, j.sources); err != nil || f.metadata == "" {
+		return err
+	}
+	if err := writeMetadata(f.metadata, j.plan, rep); err != nil {
 		return &exitError{ExitFailed, err}
 	}
 	return nil
 }
 
-// planToRun connects to a node and plans for it, or takes the saved plan.
-func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
+// job is a plan that is ready to be run.
+type job struct {
+	plan    *plan.Plan // empty if it was recalled that nothing has to run
+	sources diag.Sources
+	backend exec.Backend // nil if nothing has to run
+	// decision says which builds need not run; nil for a saved plan, of which everything runs.
+	decision *fingerprint.Decision
+}
+
+func (j *job) close() {
+	if j.backend != nil {
+		j.backend.Close()
+	}
+}
+
+// execute runs what has to run, and remembers it.
+func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options) (*exec.Report, error) {
+	rep := &exec.Report{}
+	if j.backend != nil {
+		part := j.plan
+		if j.decision != nil {
+			part = j.plan.Without(j.decision.Unchanged)
+			opt.Reading, opt.Read = j.decision.Reading, j.decision.Read
+		}
+		display, err := progress.New(progress.Mode(f.progress), a.err, part, a.progressOptions())
+		if err != nil {
+			return nil, &exitError{ExitUsage, err}
+		}
+		start.Done(len(part.Builds))
+		r := exec.Start(ctx, part, j.backend, opt)
+		for e := range r.Events() {
+			display.Event(e)
+		}
+		rep = r.Wait()
+		display.Close(rep)
+		if f.progress != string(progress.Quiet) && rep.Err == nil {
+			fmt.Fprint(a.err, pathsText(rep))
+		}
+	}
+	if j.decision == nil {
+		return rep, nil
+	}
+	if j.backend != nil {
+		if err := j.decision.Remember(rep); err != nil {
+			fmt.Fprintf(a.err, "note: the next run cannot tell what is unchanged: %v\n", err)
+		}
+	}
+	rep.Complete(j.plan, j.decision.Outputs)
+	return rep, nil
+}
+
+// planToRun finds out what has to run and connects to a node for it, or takes the saved plan.
+func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*job, error) {
 	if f.plan != "" {
 		return a.savedToRun(ctx, in, f, args)
 	}
 	cfg, err := a.load(ctx, in, args)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	req, err := in.request(cfg, args)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
+	}
+	// The file of --metadata-file tells of images what only a build does.
+	h, all := a.history(cfg), f.force || in.bake.noCache || f.metadata != "" || asks(cfg)
+	allow := slices.Concat(in.allow, []string{a.getenv("BUILDX_BAKE_ENTITLEMENTS_FS"), a.getenv("BAKE_ALLOW_REMOTE_FS_ACCESS")})
+	granted := func(p *plan.Plan) bool {
+		missing, err := a.missingGrants(in, p, local(cfg), attributeOf(cfg))
+		return err == nil && len(missing) == 0
+	}
+	var g *guess
+	if !all {
+		if g = h.guess(ctx, cfg, req, allow, granted); g != nil && len(g.decision.Why) == 0 {
+			sources := plan.Sources(cfg, g.facts)
+			return &job{plan: cmp.Or(g.plan, &plan.Plan{}), sources: sources, decision: g.decision}, a.report(g.diags.Sorted(), sources)
+		}
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	p, err := a.makePlan(ctx, cfg, req, b)
+	if b.Engine() {
+		loadByDefault(cfg)
+	}
+	j, err := a.planFresh(ctx, cfg, req, b, h, g, allow)
 	if err == nil {
-		err = a.report(checkGrants(p, func(t, attr string) *diag.Range { return cfg.Target(t).At(attr) }, f.allow), cfg.Sources)
+		err = a.checkGrants(in, j.plan, cfg.Sources, local(cfg), attributeOf(cfg))
 	}
 	if err != nil {
 		b.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return p, cfg.Sources, b, nil
+	if all {
+		j.decision.Force()
+	}
+	if len(j.decision.Why) == 0 {
+		b.Close()
+		j.backend = nil
+	}
+	return j, nil
 }
 
-func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*plan.Plan, diag.Sources, exec.Backend, error) {
+// asks reports whether a target is a question to its Dockerfile, which is asked every time.
+func asks(cfg *schema.Config) bool {
+	return slices.ContainsFunc(cfg.Targets, func(t *schema.Target) bool { return t.Base.Call != "" })
+}
+
+// loadByDefault gives targets of Bake's files that name no output the one that they have on a Docker Engine: its image store.
+func loadByDefault(cfg *schema.Config) {
+	if cfg.Requested == nil { // not Bake's
+		return
+	}
+	for _, t := range cfg.Targets {
+		if len(t.Base.Outputs) == 0 {
+			t.Base.Outputs = []schema.Output{{Type: schema.OutputDocker}}
+		}
+	}
+}
+
+func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*job, error) {
 	if len(args) > 0 || in.any() {
-		return nil, nil, nil, &exitError{ExitUsage, errors.New("run --plan takes neither targets nor flags that choose or change them: the saved plan says what to build")}
+		return nil, &exitError{ExitUsage, errors.New("run --plan takes neither targets nor flags that choose or change them: the saved plan says what to build")}
 	}
 	if err := in.enter(); err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	p, sources, err := loadPlan(f.plan)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	err = checkNode(ctx, f.plan, p, b)
-	if err == nil {
-		err = a.report(checkGrants(p, func(t, _ string) *diag.Range { return &p.Target(t).Range }, f.allow), sources)
+	if err = checkNode(ctx, f.plan, p, b); err == nil {
+		err = a.checkGrants(in, p, sources, true, func(t, _ string) *diag.Range { return &p.Target(t).Range })
 	}
 	if err != nil {
 		b.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
-	return p, sources, b, nil
+	return &job{plan: p, sources: sources, backend: b}, nil
 }
 
 func validMode(m string) bool {
@@ -197,9 +291,16 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 		fmt.Fprint(a.err, failureText(f, diag.Warning, p, src))
 	}
 	if rep.Err != nil {
+		if len(rep.Outputs) > 0 { // only the last phase of a run can fail with something done
+			fmt.Fprintf(a.err, "done before that:\n%s", resultsText(rep, p))
+		}
 		return &exitError{code: ExitFailed}
 	}
-	fmt.Fprint(a.out, resultsText(rep, p))
+	out := a.out
+	if slices.ContainsFunc(rep.Outputs, func(o exec.OutputResult) bool { return o.Dest == schema.Stdout }) {
+		out = a.err // standard output has the archive
+	}
+	fmt.Fprint(out, resultsText(rep, p))
 	if missing := missingText(rep, p); missing != "" {
 		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
 	}

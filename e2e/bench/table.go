@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+)
+
+// printTable prints a line for each row, and reports whether every ratio is within its limit.
+func printTable(out io.Writer, results []*result) bool {
+	ok := true
+	fmt.Fprintf(out, "%s, %s, %d CPUs, medians; ratios are xbuild / bake, with the lowest and highest of a round\n\n",
+		time.Now().Format("2006-01-02"), runtime.Version(), runtime.NumCPU())
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "work\txbuild ms\tbake ms\tratio\tat most\t\tclient CPU ms\tdaemon CPU ms\tpeak MB\tflushes\tsent kB")
+	for _, r := range results {
+		mark := ""
+		ratio, low, high := r.ratio(wallOf)
+		text := "-"
+		if !r.solo {
+			text = fmt.Sprintf("%.3f (%.3f-%.3f)", ratio, low, high)
+			switch mem, _, _ := r.ratio(memoryOf); {
+			case r.limit > 0 && ratio > r.limit:
+				mark, ok = "MISSED", false
+			case r.memory > 0 && mem > r.memory:
+				mark, ok = fmt.Sprintf("MEMORY %.2f > %.2f", mem, r.memory), false
+			case r.limit > 0:
+				mark = "met"
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.name, r.one(mine, wallOf, 1), r.one(theirs, wallOf, 1), text, r.limitText(), mark,
+			r.pair(clientOf), r.pair(daemonOf), r.pair(memoryOf), r.flushText(), r.sentText())
+	}
+	w.Flush()
+	return ok
+}
+
+func wallOf(s sample) float64   { return s.wall.Seconds() * 1000 }
+func clientOf(s sample) float64 { return s.client.Seconds() * 1000 }
+func daemonOf(s sample) float64 { return s.daemon.Seconds() * 1000 }
+func memoryOf(s sample) float64 { return float64(s.memory) / 1e6 }
+func sentOf(s sample) float64   { return float64(s.sent) / 1e3 }
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	n := len(v)
+	if n%2 == 1 {
+		return v[n/2]
+	}
+	return (v[n/2-1] + v[n/2]) / 2
+}
+
+func (r *result) values(p int, of func(sample) float64) []float64 {
+	var v []float64
+	for _, s := range r.samples[p] {
+		v = append(v, of(s))
+	}
+	return v
+}
+
+// ratio is that of the medians, and the lowest and highest of one round.
+func (r *result) ratio(of func(sample) float64) (mid, low, high float64) {
+	a, b := r.values(mine, of), r.values(theirs, of)
+	if len(a) == 0 || len(b) == 0 {
+		return 0, 0, 0
+	}
+	var each []float64
+	for i := range min(len(a), len(b)) {
+		each = append(each, a[i]/b[i])
+	}
+	return median(a) / median(b), slices.Min(each), slices.Max(each)
+}
+
+func (r *result) one(p int, of func(sample) float64, digits int) string {
+	v := r.values(p, of)
+	if len(v) == 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(median(v), 'f', digits, 64)
+}
+
+func (r *result) pair(of func(sample) float64) string {
+	return r.one(mine, of, 0) + " / " + r.one(theirs, of, 0)
+}
+
+func (r *result) flushText() string {
+	text := func(n int) string {
+		if n < 0 {
+			return "-"
+		}
+		return strconv.Itoa(n)
+	}
+	return text(r.flushes[mine]) + " / " + text(r.flushes[theirs])
+}
+
+func (r *result) sentText() string {
+	if !r.first {
+		return ""
+	}
+	return r.pair(sentOf)
+}
+
+// writeCSV writes one line for each run.
+func writeCSV(path string, results []*result) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := csv.NewWriter(f)
+	lines := [][]string{{"row", "program", "round", "wall_ms", "client_cpu_ms", "daemon_cpu_ms", "peak_bytes", "sent_bytes", "flushes_in_one_run"}}
+	for _, r := range results {
+		for p, name := range []string{"xbuild", "bake"} {
+			for i, s := range r.samples[p] {
+				lines = append(lines, []string{r.name, name, strconv.Itoa(i + 1), fmt.Sprintf("%.3f", wallOf(s)), fmt.Sprintf("%.3f", clientOf(s)),
+					fmt.Sprintf("%.3f", daemonOf(s)), strconv.FormatInt(s.memory, 10), strconv.FormatInt(s.sent, 10), strconv.Itoa(r.flushes[p])})
+			}
+		}
+	}
+	return w.WriteAll(lines)
+}
