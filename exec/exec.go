@@ -39,6 +39,9 @@ type Options struct {
 	Parallel int
 	// KeepGoing lets independent builds finish after a failure.
 	KeepGoing bool
+	// Reading is called before the run reads a context, and Read when it has read all of them for the last time. In between
+	// the run itself neither makes nor removes anything in a context. Either may be nil.
+	Reading, Read func()
 }
 
 // Result is what a backend made.

@@ -87,6 +87,8 @@ func bench(ctx context.Context, o *options) (bool, error) {
 			return false, fmt.Errorf("%s: %w", r.name, err)
 		}
 		results = append(results, res)
+		ratio, low, high := res.ratio(wallOf)
+		say("  %s ms / %s ms, ratio %.3f (%.3f-%.3f)", res.one(mine, wallOf, 1), res.one(theirs, wallOf, 1), ratio, low, high)
 	}
 	if o.csv != "" {
 		if err := writeCSV(o.csv, results); err != nil {

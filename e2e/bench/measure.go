@@ -70,7 +70,7 @@ func (l *lab) measure(ctx context.Context, r *row) (*result, error) {
 	if err := l.rounds(ctx, res, dir, who); err != nil {
 		return nil, err
 	}
-	if l.flush && !r.crowded {
+	if l.flush && !r.crowded && !r.print {
 		for _, p := range who {
 			if err := l.countFlushes(ctx, res, dir, p); err != nil {
 				return nil, err
@@ -171,7 +171,9 @@ func (l *lab) runOnce(ctx context.Context, r *row, dir string, p int) (sample, e
 // run starts the program in a folder and waits for it.
 func (p *program) run(ctx context.Context, r *row, dir string, which int) (sample, error) {
 	args := p.args
-	if which == mine {
+	if r.print {
+		args = map[int][]string{mine: {"print", "-f", "docker-bake.hcl"}, theirs: {"bake", "--print", "-f", "docker-bake.hcl"}}[which]
+	} else if which == mine {
 		args = append(args[:len(args):len(args)], r.args...)
 	}
 	var out bytes.Buffer
@@ -216,7 +218,7 @@ func (l *lab) daemonCPU() time.Duration {
 // rest waits until what a run left to the daemon is done. Records of a large Bake run are completed seconds after its end;
 // the next run would be measured together with that.
 func (l *lab) rest(r *row, p int) {
-	if p == theirs && !r.crowded {
+	if p == theirs && !r.crowded && !r.print {
 		time.Sleep(time.Second)
 		if r.work.targets >= 100 {
 			time.Sleep(4 * time.Second)

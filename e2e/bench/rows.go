@@ -19,6 +19,8 @@ type row struct {
 	first bool
 	// solo leaves Bake out.
 	solo bool
+	// print only reads the build file and prints it; no daemon is asked.
+	print bool
 }
 
 func (r *row) limitText() string {
@@ -66,6 +68,9 @@ func rows() []*row {
 	add(row{name: "cached/local/100", what: "all cached, local outputs", limit: 0.30, work: work{targets: 100, output: "local"}, args: force})
 	add(row{name: "cached/image/100", what: "all cached, images in BuildKit's store", limit: 0.20, work: work{targets: 100, output: "image"}, args: force})
 	add(row{name: "cached/push/100", what: "all cached, pushed images", limit: 0.30, work: work{targets: 100, output: "push"}, args: force})
+	add(row{name: "print/1", what: "print one target that has parents, functions and caches", limit: 0.7, work: work{targets: 1, rich: true}, print: true})
+	add(row{name: "print/1000", what: "print 1,000 such targets", limit: 0.2, memory: 0.6, work: work{targets: 1000, rich: true}, print: true})
+	add(row{name: "print/10000", what: "print 10,000 such targets", work: work{targets: 10000, rich: true}, print: true, solo: true})
 	add(row{name: "edited/1-of-100", what: "one source file edited in one target, local outputs", limit: 0.25, work: work{targets: 100, output: "local"}, edit: true})
 	for _, n := range []int{1, 10, 100} {
 		add(row{name: fmt.Sprintf("first/shared/%d", n), what: "first run over one folder: bytes sent to the daemon", work: work{targets: n, shared: true}, first: true})

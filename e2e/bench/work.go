@@ -18,6 +18,8 @@ type work struct {
 	output string
 	// base builds from an image in the registry, by tag, instead of scratch.
 	base bool
+	// rich makes targets to be read, not built: with parents, functions, caches and three platforms each.
+	rich bool
 }
 
 const sharedFiles = 500
@@ -25,6 +27,9 @@ const sharedFiles = 500
 // generate writes the work into a folder: contexts, Dockerfiles, and the same targets as xbuild.hcl and docker-bake.hcl.
 // Outputs and tags differ between the programs, so that neither finds what the other made. registry is host:port.
 func (w work) generate(dir, registry string) error {
+	if w.rich {
+		return write(filepath.Join(dir, "docker-bake.hcl"), w.richFile())
+	}
 	from := "scratch"
 	if w.base {
 		from = registry + "/base:1"
@@ -108,6 +113,40 @@ func (w work) buildFile(prog, registry string) string {
 		b.WriteString("}\n")
 	}
 	return fmt.Sprintf("group \"default\" {\n  targets = [%s]\n}\n%s", names.String(), b.String())
+}
+
+// richFile is the text of a build file that takes some reading.
+func (w work) richFile() string {
+	var b, names strings.Builder
+	b.WriteString(`variable "REGISTRY" { default = "registry.example.org" }
+variable "TAG" { default = "latest" }
+function "tags" {
+  params = [name, version]
+  result = ["${REGISTRY}/${name}:${version}", "${REGISTRY}/${lower(name)}:${replace(version, ".", "-")}"]
+}
+target "_base" {
+  args      = { GO = "1.26", TAG = TAG }
+  platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7"]
+  labels    = { "org.example" = "yes" }
+}
+target "_cached" {
+  inherits = ["_base"]
+  cache-to = ["type=inline"]
+}
+`)
+	for t := range w.targets {
+		fmt.Fprintf(&names, "%q, ", fmt.Sprintf("t%d", t))
+		fmt.Fprintf(&b, `target "t%[1]d" {
+  inherits   = ["_cached"]
+  context    = "service/%[1]d"
+  tags       = tags("service%[1]d", TAG)
+  args       = { NAME = "service%[1]d", NUMBER = format("%%05d", %[1]d) }
+  cache-from = ["type=registry,ref=${REGISTRY}/cache:service%[1]d", "${REGISTRY}/cache:main"]
+  output     = ["type=image,push=true"]
+}
+`, t)
+	}
+	return fmt.Sprintf("%sgroup \"default\" {\n  targets = [%s]\n}\n", b.String(), names.String())
 }
 
 // edit changes one source file.

@@ -246,6 +246,9 @@ func (r *run) check(it *localItem) error {
 
 // commitFiles puts the received files and archives where they belong. Nothing is received any more.
 func (r *run) commitFiles(context.Context) error {
+	if r.opt.Read != nil {
+		r.opt.Read()
+	}
 	e := r.export
 	if err := r.copyToStdout(); err != nil {
 		return err

@@ -83,6 +83,9 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 		defer os.Remove(f.Name())
 		defer f.Close()
 	}
+	if opt.Reading != nil {
+		opt.Reading()
+	}
 	r.session, err = r.openSession(ctx)
 	if err != nil {
 		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}

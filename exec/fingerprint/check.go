@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +40,10 @@ type Decision struct {
 	id     string     // of what the plan was made from; empty if it must not be recalled
 	parts  []*part
 	judged map[plan.Use]*judged
+	// watched are the folders of the builds that run, as they were when the run began to read; calm those that were the same
+	// when it had read them.
+	watched map[folder]tree
+	calm    map[folder]bool
 }
 
 // judged is what was found about a build.
@@ -48,6 +53,8 @@ type judged struct {
 	why string
 	// newest is the latest change time of a file it reads.
 	newest int64
+	// reads are the folders that it reads, by itself or through links.
+	reads []folder
 }
 
 // Check looks at everything that the requested builds of the plan read and wrote. It changes nothing. id is the [Hash] of all
@@ -110,7 +117,7 @@ func (d *Decision) judge(p *part, w World) *judged {
 			j.why = fmt.Sprintf("the context %s cannot be trusted to show changes: %v", f.Dir, t.err)
 			return j
 		}
-		j.newest = max(j.newest, t.newest)
+		j.newest, j.reads = max(j.newest, t.newest), append(j.reads, f)
 		key = append(key, f.Dir, string(t.digest[:]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Links)) {
@@ -119,7 +126,7 @@ func (d *Decision) judge(p *part, w World) *judged {
 			j.why = "it uses target " + p.Links[name].Target + ", which has to run"
 			return j
 		}
-		key, j.newest = append(key, name, l.key), max(j.newest, l.newest)
+		key, j.newest, j.reads = append(key, name, l.key), max(j.newest, l.newest), append(j.reads, l.reads...)
 	}
 	sum := hashOf(key...)
 	j.key = hex.EncodeToString(sum[:])
@@ -149,17 +156,22 @@ func (m *Memory) lookAll(parts []*part) {
 			}
 		}
 	}
-	found := make([]tree, len(todo))
+	for i, t := range lookAt(todo) {
+		m.trees[todo[i]] = t
+	}
+}
+
+// lookAt looks at folders side by side.
+func lookAt(folders []folder) []tree {
+	found := make([]tree, len(folders))
 	var group sync.WaitGroup
 	slots := make(chan struct{}, 16)
-	for i, f := range todo {
+	for i, f := range folders {
 		slots <- struct{}{}
 		group.Go(func() { found[i] = f.look(); <-slots })
 	}
 	group.Wait()
-	for i, f := range todo {
-		m.trees[f] = found[i]
-	}
+	return found
 }
 
 // effective is the folder without a Dockerfile that has no ignore file of its own, so that one look serves many.
@@ -180,6 +192,20 @@ func (f folder) look() tree {
 	}
 	t := look(f.Dir, text)
 	t.digest = hashOf(string(t.digest[:]), string(text))
+	return t
+}
+
+// watch is look, with the folder in which an ignore file of the Dockerfile's own may come and go.
+func (f folder) watch() tree {
+	t := f.effective().look()
+	if f.Dockerfile == "" || t.err != nil {
+		return t
+	}
+	s, err := stampOf(filepath.Dir(f.Dockerfile) + string(filepath.Separator))
+	if t.err = err; err == nil {
+		t.folders = hashOf(string(t.folders[:]), string(s.append(nil)))
+		t.newestFolder = max(t.newestFolder, s.CTime, s.MTime)
+	}
 	return t
 }
 

@@ -17,8 +17,8 @@
 //     read one is not remembered.
 //   - Inputs that nobody can look at without building are never unchanged: base images without a digest, URLs, repositories,
 //     foreign frontends. So are builds that leave nothing but the cache, that write a cache, or that must ignore it.
-//   - Everything is looked at before the build reads it, and remembered only after the build succeeded and its outputs were
-//     put in place.
+//   - Everything is looked at before the build reads it and again after that ([Decision.Reading], [Decision.Read]): a build
+//     is not remembered if a file came or went meanwhile. And only a build that succeeded is, when its outputs are in place.
 //
 // A few needless runs are the price: a file that was touched, a context on a network file system, a run right after an edit.
 package fingerprint

@@ -111,7 +111,7 @@ func (d *Decision) Remember(rep *exec.Report) error {
 		name := recordName(u)
 		delete(d.memory.data.Records, name)
 		j := d.judged[u]
-		if j.key == "" || j.newest > d.memory.begin.Add(-d.memory.racy).UnixNano() || !d.usedImages(j.build, rep) {
+		if j.key == "" || j.newest > d.memory.begin.Add(-d.memory.racy).UnixNano() || !d.undisturbed(j) || !d.usedImages(j.build, rep) {
 			continue
 		}
 		if outputs, ok := outputsOf(j.build, rep); ok {

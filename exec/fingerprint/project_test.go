@@ -168,13 +168,18 @@ func readAsBuildKit(write func([]byte) (int, error), dir string, exclude []strin
 	})
 }
 
-// build does the builds that the plan asks for and puts their outputs in place.
-func (p *project) build(pl *plan.Plan) (*exec.Report, error) {
+// build does the builds that the plan asks for and puts their outputs in place. meanwhile is called before anything is read.
+func (p *project) build(d *Decision, pl *plan.Plan, meanwhile ...func()) (*exec.Report, error) {
 	s, err := output.NewStaging([]string{p.dest}, output.Owner{})
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
+	d.Reading()
+	for _, do := range meanwhile {
+		do()
+	}
+	used := p.baseDigest
 	var moves []output.Move
 	var from []string
 	res := exec.OutputResult{Target: "app", Type: "local", Dest: p.dest}
@@ -197,6 +202,10 @@ func (p *project) build(pl *plan.Plan) (*exec.Report, error) {
 		moves = append(moves, output.Move{From: b.Platform.Slug(), Dest: filepath.Join(p.dest, b.Platform.Slug())})
 		from = append(from, b.Platform.String())
 	}
+	for _, do := range meanwhile {
+		do()
+	}
+	d.Read()
 	done, err := s.Commit(moves)
 	if err != nil {
 		// An edit left something in the way, such as a folder where a file goes. The user clears it up.
@@ -210,7 +219,7 @@ func (p *project) build(pl *plan.Plan) (*exec.Report, error) {
 			res.Written = append(res.Written, exec.Written{Platform: from[i], Path: e.Path, Folder: e.Folder, Info: e.Info})
 		}
 	}
-	rep := &exec.Report{Outputs: []exec.OutputResult{res}, Images: map[string]string{"docker.io/library/base:1": p.baseDigest}}
+	rep := &exec.Report{Outputs: []exec.OutputResult{res}, Images: map[string]string{"docker.io/library/base:1": used}}
 	if p.push {
 		p.tags[tagName] = digestOf(image)
 		rep.Outputs = append(rep.Outputs, exec.OutputResult{Target: "app", Type: "image", Dest: tagName, Digest: p.tags[tagName]})

@@ -126,14 +126,16 @@ func (s *sequence) step() error {
 	}
 	planned := *s.project // a run keeps to what it was planned with, but for files and tags
 	planned.args, planned.labels = maps.Clone(s.args), maps.Clone(s.labels)
-	if s.rand.IntN(6) == 0 {
-		s.log = append(s.log, "while it runs:")
-		s.edit()
+	meanwhile := func() {
+		if s.rand.IntN(6) == 0 {
+			s.log = append(s.log, "while it runs:")
+			s.edit()
+		}
+		if !planned.pinned {
+			planned.baseDigest = s.baseDigest
+		}
 	}
-	if !planned.pinned {
-		planned.baseDigest = s.baseDigest
-	}
-	rep, err := planned.build(p.Without(d.Unchanged))
+	rep, err := planned.build(d, p.Without(d.Unchanged), meanwhile)
 	if err != nil {
 		return err
 	}

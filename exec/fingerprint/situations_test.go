@@ -52,7 +52,7 @@ func (p *project) run(t *testing.T, pl *plan.Plan) []plan.Use {
 	if len(d.Why) == 0 {
 		return d.Unchanged
 	}
-	rep, err := p.build(pl.Without(d.Unchanged))
+	rep, err := p.build(d, pl.Without(d.Unchanged))
 	must(t, err)
 	must(t, rep.Err)
 	must(t, d.Remember(rep))
@@ -233,7 +233,7 @@ func TestRacy(t *testing.T) {
 		if want > 0 {
 			break
 		}
-		rep, err := p.build(p.plan())
+		rep, err := p.build(d, p.plan())
 		must(t, err)
 		must(t, d.Remember(rep))
 	}
@@ -275,7 +275,7 @@ func TestNever(t *testing.T) {
 				if len(d.Unchanged) > 0 {
 					t.Fatalf("unchanged: %v", d.Unchanged)
 				}
-				rep, err := p.build(p.plan())
+				rep, err := p.build(d, p.plan())
 				must(t, err)
 				must(t, d.Remember(rep))
 				if p.open().Recall(context.Background(), "id", p.world()) != nil {
@@ -295,12 +295,37 @@ func TestMovedWhileItRan(t *testing.T) {
 	d := p.open().Check(context.Background(), pl, "", p.world())
 	planned := p.baseDigest
 	p.baseDigest = "sha256:" + strings.Repeat("7", 64)
-	rep, err := p.build(pl)
+	rep, err := p.build(d, pl)
 	must(t, err)
 	must(t, d.Remember(rep))
 	p.baseDigest = planned // the tag is moved back
 	if d := p.open().Check(context.Background(), p.plan(), "", p.world()); len(d.Unchanged) > 0 {
 		t.Errorf("unchanged: %v", d.Unchanged)
+	}
+}
+
+// TestCameAndWent: a file that is there only while the build reads may be in the result, and leaves no other trace.
+func TestCameAndWent(t *testing.T) {
+	for _, name := range []string{"src/new", "src/sub/deep/new", "src/.dockerignore", "src/Dockerfile.dockerignore", "extra/new"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProject(t.TempDir())
+			time.Sleep(testRacy + time.Millisecond)
+			d := p.open().Check(context.Background(), p.plan(), "", p.world())
+			rep, err := p.build(d, p.plan(), func() {
+				if _, err := os.Lstat(filepath.Join(p.dir, name)); err != nil {
+					put(t, filepath.Join(p.dir, name), "*.txt\n")
+				} else {
+					must(t, os.Remove(filepath.Join(p.dir, name)))
+				}
+			})
+			must(t, err)
+			must(t, d.Remember(rep))
+			time.Sleep(testRacy + time.Millisecond)
+			if d := p.open().Check(context.Background(), p.plan(), "", p.world()); len(d.Unchanged) > 0 {
+				t.Errorf("unchanged: %v", d.Unchanged)
+			}
+		})
 	}
 }
 

@@ -43,7 +43,10 @@ type tree struct {
 	digest [sha256.Size]byte
 	// newest is the latest change time of a file.
 	newest int64
-	err    error // why it cannot be looked at, or not be trusted
+	// folders identifies the times of all folders, newestFolder is the latest of them. They tell that a file came and went.
+	folders      [sha256.Size]byte
+	newestFolder int64
+	err          error // why it cannot be looked at, or not be trusted
 }
 
 // errUntrusted says that a file system may change a file without another change time.
@@ -55,10 +58,9 @@ type walker struct {
 	ignore *patternmatcher.PatternMatcher // nil: nothing is ignored
 	slots  chan struct{}                  // for goroutines beside the first
 
-	mu     sync.Mutex
-	newest int64
-	err    error
-	devs   map[uint64]bool // file systems, true for those to be trusted
+	mu    sync.Mutex
+	found tree
+	devs  map[uint64]bool // file systems, true for those to be trusted
 }
 
 // look reads a folder and all below it but what the ignore file excludes.
@@ -73,17 +75,32 @@ func look(root string, ignoreText []byte) tree {
 			return tree{err: fmt.Errorf("its ignore file cannot be used: %w", err)}
 		}
 	}
-	t := tree{}
-	t.digest, _ = w.folder("", patternmatcher.MatchInfo{}, false)
-	t.newest, t.err = w.newest, w.err
-	return t
+	top, err := stampOf(root + string(filepath.Separator)) // of what a link leads to
+	if err != nil {
+		return tree{err: err}
+	}
+	w.saw("", &top)
+	digest, _ := w.folder("", patternmatcher.MatchInfo{}, false)
+	w.found.digest = digest
+	return w.found
+}
+
+// saw notes the times of a folder. The order does not count.
+func (w *walker) saw(rel string, s *stamp) {
+	sum := hashOf(rel, string(s.append(nil)))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range sum {
+		w.found.folders[i] ^= sum[i]
+	}
+	w.found.newestFolder = max(w.found.newestFolder, s.CTime, s.MTime)
 }
 
 func (w *walker) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err == nil {
-		w.err = err
+	if w.found.err == nil {
+		w.found.err = err
 	}
 }
 
@@ -131,6 +148,7 @@ func (w *walker) folder(rel string, info patternmatcher.MatchInfo, out bool) (di
 		if !c.folder {
 			continue
 		}
+		w.saw(at, &c.stamp)
 		visit := func() { c.digest, c.empty = w.folder(at, c.info, c.out) }
 		select {
 		case w.slots <- struct{}{}:
@@ -173,7 +191,7 @@ func (w *walker) sum(children []child) (digest [sha256.Size]byte, empty bool) {
 		newest = max(newest, c.stamp.CTime)
 	}
 	w.mu.Lock()
-	w.newest = max(w.newest, newest)
+	w.found.newest = max(w.found.newest, newest)
 	w.mu.Unlock()
 	return sha256.Sum256(buf), len(buf) == 0
 }

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/sirupsen/logrus"
@@ -65,9 +64,6 @@ func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
 		start.Done(0)
 		return embedded.Main(args[1:])
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // a command is over soon; collecting garbage often would cost a third of its time
 	}
 	logrus.SetOutput(io.Discard) // libraries have remarks that are not for users
 	ctx, stop := interruptible()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/hcl"
 )
 
@@ -38,6 +39,7 @@ func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
 		return err
 	}
 	def.env.Sets = slices.Concat(def.env.Sets, sets)
+	start.Done(0)
 	text, sources, diags := hcl.Print(def.files, def.env)
 	if err := a.report(diags, sources); err != nil {
 		return err

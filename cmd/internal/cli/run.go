@@ -137,6 +137,7 @@ func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options
 		part := j.plan
 		if j.decision != nil {
 			part = j.plan.Without(j.decision.Unchanged)
+			opt.Reading, opt.Read = j.decision.Reading, j.decision.Read
 		}
 		display, err := progress.New(progress.Mode(f.progress), a.err, part, a.progressOptions())
 		if err != nil {

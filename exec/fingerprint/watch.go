@@ -1,0 +1,70 @@
+package fingerprint
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// A file that comes while a build reads its context, and goes again, leaves no trace in the files that are there before and
+// after; only the times of its folder tell. Those change with the run's own doings too, which is why they are not part of a
+// key, and why the run says when it reads.
+
+// Reading must be called when the run begins to read, before it reads anything.
+func (d *Decision) Reading() {
+	seen := map[folder]bool{}
+	var folders []folder
+	for u := range d.Why {
+		for _, f := range d.judged[u].reads {
+			if !seen[f] {
+				seen[f], folders = true, append(folders, f)
+			}
+		}
+	}
+	d.watched, d.calm = watchAll(folders), map[folder]bool{}
+	newest := int64(0)
+	for _, t := range d.watched {
+		newest = max(newest, t.newestFolder)
+	}
+	// What happens next must give another time than what the run itself just did.
+	if wait := d.memory.tick - time.Duration(time.Now().UnixNano()-newest); wait > 0 && len(folders) > 0 {
+		time.Sleep(min(wait, d.memory.tick))
+		d.watched = watchAll(folders)
+	}
+}
+
+// Read must be called when the run reads nothing any more, before its outputs are put in place.
+func (d *Decision) Read() {
+	var folders []folder
+	for f := range d.watched {
+		folders = append(folders, f)
+	}
+	for f, now := range watchAll(folders) {
+		then, first := d.watched[f], d.memory.trees[f.effective()]
+		d.calm[f] = now.err == nil && then.err == nil && now.digest == then.digest && now.folders == then.folders && then.digest == first.digest
+	}
+}
+
+func watchAll(folders []folder) map[folder]tree {
+	out := map[folder]tree{}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for _, f := range folders {
+		slots <- struct{}{}
+		group.Go(func() {
+			t := f.watch()
+			mu.Lock()
+			out[f] = t
+			mu.Unlock()
+			<-slots
+		})
+	}
+	group.Wait()
+	return out
+}
+
+// undisturbed reports whether nothing came or went in what a build reads while it was read.
+func (d *Decision) undisturbed(j *judged) bool {
+	return d.calm != nil && !slices.ContainsFunc(j.reads, func(f folder) bool { return !d.calm[f] })
+}
