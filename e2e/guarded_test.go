@@ -58,7 +58,7 @@ func TestGuardedRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("[registry.%q]\n  ca = [%q]\n", host, cert)
+	config := fmt.Sprintf("[registry.%q]\n  http = false\n  ca = [%q]\n", host, cert)
 	src := project(t, map[string]string{"xbuild.hcl": fmt.Sprintf(`target "default" {
   dockerfile-inline = "FROM alpine:3.22\nRUN --network=none echo guarded > /x\n"
   tags       = ["%[1]s/e2e/app:1", "%[1]s/e2e/app:2"]

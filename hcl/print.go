@@ -211,6 +211,33 @@ func printedOptions(b *schema.Build, out map[string]*bakeValue) {
 	list("no-cache-filter", b.NoCacheFilter)
 	list("ulimits", b.Ulimits)
 	list("entitlements", b.Entitlements)
+	printedEntries(b, out)
+	for name, m := range map[string]map[string]string{"resources": b.Resources, "extra-hosts": b.ExtraHosts} {
+		if len(m) == 0 {
+			continue
+		}
+		v := &bakeValue{keys: map[string]*string{}}
+		for k, s := range m {
+			v.keys[k] = &s
+		}
+		out[name] = v
+	}
+	if b.Network != "" {
+		out["network"] = &bakeValue{text: b.Network}
+	}
+	if b.ShmSize > 0 {
+		out["shm-size"] = &bakeValue{text: strconv.FormatInt(b.ShmSize, 10)}
+	}
+	if b.Call != "" {
+		out["call"] = &bakeValue{text: b.Call}
+	}
+	if b.Pull {
+		out["pull"] = &bakeValue{flag: true}
+	}
+}
+
+// printedEntries adds the lists of caches, secrets, ... of a target.
+func printedEntries(b *schema.Build, out map[string]*bakeValue) {
 	entries := func(name string, n int, at func(int) bakeEntry) {
 		if n == 0 {
 			return
@@ -243,26 +270,4 @@ func printedOptions(b *schema.Build, out map[string]*bakeValue) {
 	entries("ssh", len(b.SSH), func(i int) bakeEntry {
 		return bakeEntry{fields: map[string]string{"id": b.SSH[i].ID}, paths: b.SSH[i].Paths}
 	})
-	for name, m := range map[string]map[string]string{"resources": b.Resources, "extra-hosts": b.ExtraHosts} {
-		if len(m) == 0 {
-			continue
-		}
-		v := &bakeValue{keys: map[string]*string{}}
-		for k, s := range m {
-			v.keys[k] = &s
-		}
-		out[name] = v
-	}
-	if b.Network != "" {
-		out["network"] = &bakeValue{text: b.Network}
-	}
-	if b.ShmSize > 0 {
-		out["shm-size"] = &bakeValue{text: strconv.FormatInt(b.ShmSize, 10)}
-	}
-	if b.Call != "" {
-		out["call"] = &bakeValue{text: b.Call}
-	}
-	if b.Pull {
-		out["pull"] = &bakeValue{flag: true}
-	}
 }
