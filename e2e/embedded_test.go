@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -50,6 +51,44 @@ func TestNoRegistry(t *testing.T) {
 
 	if r := w.ok(t, "daemon", "status"); !strings.Contains(r.stdout, "running") || strings.Contains(r.stdout, "not running") {
 		t.Errorf("daemon status says:\n%s", r.stdout)
+	}
+	checkStore(t, w)
+}
+
+// checkStore: what the daemon keeps can be listed and removed, and what it says can be read.
+func checkStore(t *testing.T, w *world) {
+	t.Helper()
+	var entries []struct {
+		Size int64
+		Kind string
+	}
+	list := func(args ...string) {
+		t.Helper()
+		entries = nil
+		if err := json.Unmarshal([]byte(w.ok(t, args...).stdout), &entries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list("daemon", "du", "--format", "json")
+	kept := len(entries)
+	if kept == 0 || entries[0].Size == 0 {
+		t.Errorf("daemon du lists %v", entries)
+	}
+	if r := w.ok(t, "daemon", "du"); !strings.Contains(r.stdout, "source.local") || !strings.Contains(r.stdout, "in all: ") {
+		t.Errorf("daemon du says:\n%s", r.stdout)
+	}
+	if list("daemon", "prune", "--unused", "24h", "--format", "json"); len(entries) > 0 {
+		t.Errorf("prune removed %d entries that were just used", len(entries))
+	}
+	if list("daemon", "prune", "--format", "json"); len(entries) == 0 {
+		t.Error("prune removed nothing")
+	}
+	if list("daemon", "du", "--format", "json"); len(entries) >= kept {
+		t.Errorf("%d of %d entries are still there", len(entries), kept)
+	}
+	w.code(t, 2, "daemon", "prune", "--keep", "a lot")
+	if r := w.ok(t, "daemon", "logs"); !strings.Contains(r.stdout, "ready on") {
+		t.Errorf("daemon logs says:\n%s", r.stdout)
 	}
 }
 

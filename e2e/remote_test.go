@@ -142,13 +142,20 @@ func TestRemoteFile(t *testing.T) {
 	}
 }
 
-// TestRemoteToken: the token of the environment opens a repository, and is never shown.
+// TestRemoteToken: the token of the environment opens a repository, also as a context, and is never shown.
 func TestRemoteToken(t *testing.T) {
 	w := external(t, t.TempDir())
-	url := gitServer(t, "the-token", map[string]string{"docker-bake.hcl": "target \"default\" {}\n"})
+	url := gitServer(t, "the-token", map[string]string{"docker-bake.hcl": "target \"default\" {\n  output = [\"out\"]\n}\n",
+		"Dockerfile": "FROM scratch\nCOPY Dockerfile /copy\n"})
 	w.code(t, 2, "print", url)
 	w.env = append(w.env, "BUILDX_BAKE_GIT_AUTH_TOKEN=the-token")
 	if r := w.ok(t, "print", url); strings.Contains(r.stdout+r.stderr, "the-token") || !strings.Contains(r.stdout, `"context": "`+url+`"`) {
 		t.Errorf("print:\n%s%s", r.stdout, r.stderr)
+	}
+	if r := w.ok(t, "run", url, "--progress", "plain"); strings.Contains(r.stdout+r.stderr, "the-token") {
+		t.Errorf("run shows the token:\n%s%s", r.stdout, r.stderr)
+	}
+	if got := read(t, filepath.Join(w.dir, "out", "copy")); !strings.HasPrefix(got, "FROM scratch") {
+		t.Errorf("copy: %q", got)
 	}
 }

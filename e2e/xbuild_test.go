@@ -74,6 +74,9 @@ func embedded(t *testing.T, dir string) *world {
 	if _, err := os.Stat("/run/buildkit/buildkitd.sock"); err == nil {
 		t.Fatal("a system-wide buildkitd listens on /run/buildkit/buildkitd.sock, so xbuild would not start its own; stop it for the tests")
 	}
+	if _, err := os.Stat("/var/run/docker.sock"); err == nil {
+		t.Fatal("a Docker Engine listens on /var/run/docker.sock, so xbuild would not start its own BuildKit; stop it for the tests")
+	}
 	state := shortDir(t)
 	config := filepath.Join(state, "config.toml")
 	write(t, config, b.RegistryConfig())

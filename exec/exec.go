@@ -26,6 +26,8 @@ type Backend interface {
 	// Run executes the plan. It calls emit from any goroutine, and not after it returned. A *Failure in the error's
 	// chain says which stage failed.
 	Run(ctx context.Context, p *plan.Plan, opt Options, emit func(Event)) (*Result, error)
+	// Call asks the Dockerfiles of targets that have a Call what it says, in place of building them.
+	Call(ctx context.Context, p *plan.Plan, opt Options) ([]Answer, error)
 	Close() error
 }
 
@@ -50,6 +52,16 @@ type Result struct {
 	Images map[string]string
 	// Missing are the failures that the run can do without: they stopped optional platforms only.
 	Missing []*Failure
+}
+
+// Answer is what the Dockerfile of a target says of itself.
+type Answer struct {
+	Target, Call, Dockerfile string
+	// Text is for people, JSON in BuildKit's form.
+	Text string
+	JSON json.RawMessage
+	// Status is 0 if all is well.
+	Status int
 }
 
 // BuildResult tells how one build was solved.

@@ -46,10 +46,12 @@ type bakeLoader struct {
 	named   map[string][]*bakeBlock // by type and name; nil until all names are known
 	current map[string]*bakeCell    // which cell a reference sees, by type and name
 
-	// namesReady says that blocks can be referred to.
-	namesReady bool
-	stack      []frame
-	refAt      diag.Range // the reference being followed
+	// thorough looks for as many mistakes as there are; what a mistake makes unknown is then no further one.
+	thorough bool
+	// namesReady says that blocks can be referred to; unnamed that some of them have no name for a mistake.
+	namesReady, unnamed bool
+	stack               []frame
+	refAt               diag.Range // the reference being followed
 
 	targets    []*bakeTarget
 	groups     []*bakeGroup
@@ -96,14 +98,16 @@ func (l *bakeLoader) builtins() map[string]string {
 	return map[string]string{"BAKE_CMD_CONTEXT": l.env.cmdContext(), "BAKE_LOCAL_PLATFORM": l.env.LocalPlatform}
 }
 
-// read evaluates everything in the files: variables, functions, blocks, globals.
+// read evaluates everything in the files: variables, functions, blocks, globals. It stops where Bake stops after a mistake,
+// unless l.thorough.
 func (l *bakeLoader) read() {
+	stop := func() bool { return l.list.HasErrors() && !l.thorough }
 	for _, name := range sortedKeys(l.builtins()) {
 		l.root.Variables[name] = cty.StringVal(l.builtins()[name])
 	}
 	l.sniff()
 	l.readCompose()
-	if l.list.HasErrors() {
+	if stop() {
 		return
 	}
 	for _, f := range l.files {
@@ -111,7 +115,7 @@ func (l *bakeLoader) read() {
 			l.collect(f)
 		}
 	}
-	if l.list.HasErrors() {
+	if stop() {
 		return
 	}
 	for _, v := range l.variables {
@@ -123,11 +127,13 @@ func (l *bakeLoader) read() {
 	for _, name := range l.order {
 		l.compile(name, l.funcs[name].at)
 	}
-	if l.list.HasErrors() {
+	if stop() {
 		return
 	}
+	before := len(l.list)
 	l.nameBlocks()
-	if l.list.HasErrors() {
+	l.unnamed = slices.ContainsFunc(l.list[before:], func(d diag.Diagnostic) bool { return d.Severity == diag.Error })
+	if stop() {
 		return
 	}
 	for _, b := range l.blocks {

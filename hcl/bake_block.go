@@ -112,6 +112,9 @@ func (l *bakeLoader) needsBlock(tr hhcl.Traversal) bool {
 		}
 	}
 	ok := true
+	if l.unnamed && l.named[typ+"."+name.Name] == nil {
+		return false // it may be one of those
+	}
 	for _, b := range l.named[typ+"."+name.Name] {
 		for _, c := range b.cells {
 			for _, attr := range l.wanted(b, only) {

@@ -77,7 +77,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 				b.errorf(codeBadOutput, it.at, "Bad output", "", "%s.", upperFirst(err.Error()))
 				continue
 			}
-			if o.Dest != "" {
+			if o.Dest != "" && o.Dest != schema.Stdout {
 				o.Dest = resolvePath(o.Dest, it.base)
 			}
 			b.out.Outputs = append(b.out.Outputs, o)
@@ -109,6 +109,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 	"resources":       func(b *builder, _ *schema.Attribute, v *value) { b.resources(v) },
 	"entitlements":    func(b *builder, _ *schema.Attribute, v *value) { b.entitlements(v) },
 	"extra-hosts":     func(b *builder, _ *schema.Attribute, v *value) { b.out.ExtraHosts = stringMap(v) },
+	"call":            func(b *builder, _ *schema.Attribute, v *value) { b.call(v) },
 	"verify":          func(b *builder, _ *schema.Attribute, v *value) { b.out.Verify = orEmpty(v).one.text == "true" },
 	"timeout":         func(b *builder, _ *schema.Attribute, v *value) { b.timeout(v) },
 	"retries":         func(b *builder, _ *schema.Attribute, v *value) { b.out.Retries, _ = b.number("retries", v, 0) },

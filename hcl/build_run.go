@@ -225,6 +225,20 @@ func (b *builder) entitlements(v *value) {
 	}
 }
 
+func (b *builder) call(v *value) {
+	it := orEmpty(v).one
+	switch it.text {
+	case "", "build":
+	case "check", "lint":
+		b.out.Call = "lint"
+	case "outline", "targets":
+		b.out.Call = it.text
+	default:
+		b.errorf(codeBadEntry, it.at, "Bad call", didYouMean(it.text, []string{"build", "check", "outline", "targets"}),
+			"%q is nothing to ask of a Dockerfile; there is: build, check, outline, targets.", it.text)
+	}
+}
+
 func (b *builder) timeout(v *value) {
 	it := orEmpty(v).one
 	if it.text == "" {

@@ -13,7 +13,6 @@ var notBuilt = []struct {
 	attr string
 	set  func(*schema.Build) bool
 }{
-	{"call", func(b *schema.Build) bool { return b.Call != "" }},
 	{"policy", func(b *schema.Build) bool { return len(b.Policies) > 0 }},
 }
 

@@ -259,6 +259,9 @@ func printedOptions(b *schema.Build, out map[string]*bakeValue) {
 	if b.ShmSize > 0 {
 		out["shm-size"] = &bakeValue{text: strconv.FormatInt(b.ShmSize, 10)}
 	}
+	if b.Call != "" {
+		out["call"] = &bakeValue{text: b.Call}
+	}
 	if b.Pull {
 		out["pull"] = &bakeValue{flag: true}
 	}

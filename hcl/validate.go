@@ -6,7 +6,7 @@ import (
 )
 
 // Validate checks build files: all that they say, and every target and group that they declare, or those that
-// Env.Targets names. What a build asks for that cannot be carried out yet is a warning.
+// Env.Targets names. What Bake's files have and Bake ignores is a warning. What a build asks for that cannot be carried out yet is a warning.
 //
 // The Config has the targets, groups and variables that were checked, and always its Sources.
 func Validate(files []*File, env Env) (*schema.Config, diag.List) {
@@ -31,7 +31,9 @@ func Validate(files []*File, env Env) (*schema.Config, diag.List) {
 
 func validateBake(files []*File, env Env) (*schema.Config, diag.List) {
 	l := newBakeLoader(files, env)
+	l.thorough = true
 	l.read()
+	l.unknown()
 	if l.list.HasErrors() {
 		return &schema.Config{Sources: l.sources}, l.list
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // manyTargets is n targets for three platforms over a fifth as many Dockerfiles in the shape of a Go service; every tenth
-// target links to its neighbour.
-func manyTargets(n int) goldenCase {
+// target links to its neighbour. alike says that targets of one Dockerfile give it the same arguments.
+func manyTargets(n int, alike bool) goldenCase {
 	c := goldenCase{cfg: &schema.Config{Dir: "/p", Files: []string{"xbuild.hcl"}, Sources: diag.Sources{}},
 		facts: plan.Facts{Dockerfiles: map[string]plan.DockerfileFact{}, Images: map[string]plan.Image{}, Local: schema.MustPlatform("linux/amd64"),
 			Nodes: []plan.NodeFact{{Name: "hub", Platforms: []schema.Platform{schema.MustPlatform("linux/amd64"), schema.MustPlatform("linux/arm64"), schema.MustPlatform("linux/arm/v7")}}}}}
@@ -41,9 +41,13 @@ ENTRYPOINT ["/usr/bin/app"]
 	}
 	for i := range n {
 		dir := fmt.Sprintf("/p/s%d", i/5)
+		version := i
+		if alike {
+			version = 1
+		}
 		t := &schema.Target{Name: fmt.Sprintf("t%d", i), Platforms: platforms, Range: *diag.LineRange("xbuild.hcl", i+1)}
 		t.Base = schema.Build{Context: dir, Dockerfile: dir + "/Dockerfile", Stage: "image", Strategy: schema.Auto,
-			Args: map[string]string{"VERSION": fmt.Sprint(i)}, Tags: []string{fmt.Sprintf("r.example/t%d:1", i)},
+			Args: map[string]string{"VERSION": fmt.Sprint(version)}, Tags: []string{fmt.Sprintf("r.example/t%d:1", i)},
 			Outputs: []schema.Output{{Type: schema.OutputImage, Push: true}}}
 		if i%10 == 1 {
 			t.Base.Contexts = map[string]string{"dep": fmt.Sprintf("target:t%d", i-1)}
@@ -55,16 +59,18 @@ ENTRYPOINT ["/usr/bin/app"]
 
 // BenchmarkMake plans targets for three platforms. The time for one target must not grow with their number.
 func BenchmarkMake(b *testing.B) {
-	for _, n := range []int{100, 1000, 10000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			c := manyTargets(n)
-			req := plan.Request{Targets: targetNames(c.cfg)}
-			for b.Loop() {
-				if p, diags := plan.Make(c.cfg, req, c.facts); p == nil || diags.HasErrors() {
-					b.Fatal(diags)
+	for _, alike := range []bool{false, true} {
+		for _, n := range []int{100, 1000, 10000} {
+			b.Run(fmt.Sprintf("%s/%d", map[bool]string{false: "different", true: "alike"}[alike], n), func(b *testing.B) {
+				c := manyTargets(n, alike)
+				req := plan.Request{Targets: targetNames(c.cfg)}
+				for b.Loop() {
+					if p, diags := plan.Make(c.cfg, req, c.facts); p == nil || diags.HasErrors() {
+						b.Fatal(diags)
+					}
 				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/target")
-		})
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/target")
+			})
+		}
 	}
 }

@@ -93,3 +93,30 @@ func TestSecretNames(t *testing.T) {
 		t.Error("the name depends on what else is built")
 	}
 }
+
+// TestGitSecretNames: a token for one host belongs to the target that has it, whatever BuildKit asks for.
+func TestGitSecretNames(t *testing.T) {
+	build := func(name string, s ...schema.Secret) *schema.Target {
+		return &schema.Target{Name: name, Base: schema.Build{Context: "/p", Dockerfile: "/p/Dockerfile", Strategy: schema.AsWritten, Secrets: s}}
+	}
+	cfg := &schema.Config{Dir: "/p", Targets: []*schema.Target{
+		build("one", schema.Secret{ID: "GIT_AUTH_TOKEN.a.example", Env: "A"}),
+		build("two", schema.Secret{ID: "GIT_AUTH_TOKEN.a.example", Env: "B"}, schema.Secret{ID: "GIT_AUTH_TOKEN", Env: "C"}),
+		build("none"),
+	}}
+	facts := plan.Facts{Dockerfiles: map[string]plan.DockerfileFact{"/p/Dockerfile": {Text: "FROM scratch\nCOPY a /\n"}}, Local: schema.MustPlatform("linux/amd64")}
+	p, diags := plan.Make(cfg, plan.Request{Targets: []string{"one", "two", "none"}}, facts)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	one, two, none := p.Builds[0].SecretNames, p.Builds[1].SecretNames, p.Builds[2].SecretNames
+	if one["GIT_AUTH_TOKEN"] == two["GIT_AUTH_TOKEN"] || one["GIT_AUTH_TOKEN"]+".a.example" != one["GIT_AUTH_TOKEN.a.example"] ||
+		two["GIT_AUTH_TOKEN"]+".a.example" != two["GIT_AUTH_TOKEN.a.example"] || none["GIT_AUTH_TOKEN"] != "GIT_AUTH_TOKEN#undeclared" {
+		t.Errorf("names %v, %v and %v", one, two, none)
+	}
+	cfg.Targets = cfg.Targets[:1]
+	p, _ = plan.Make(cfg, plan.Request{Targets: []string{"one"}}, facts)
+	if n := p.Builds[0].SecretNames; len(n) != 0 {
+		t.Errorf("with one source the names are %v", n)
+	}
+}

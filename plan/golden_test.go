@@ -63,7 +63,7 @@ func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 				}
 				c.facts.Images[w[0]] = img
 			}
-		case "plan", "diff", "diagnostics", "edit":
+		case "plan", "diff", "diagnostics", "edit", "state", "request":
 		default:
 			c.facts.Dockerfiles["/p/"+f.Name] = plan.DockerfileFact{Text: string(f.Data)}
 		}
@@ -88,6 +88,12 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 		case "cache": // TYPE:PLACE
 			typ, place, _ := strings.Cut(v, ":")
 			b.CacheTo = append(b.CacheTo, schema.Cache{Type: typ, Attrs: map[string]string{"ref": place, "dest": place, "scope": place, "name": place}})
+		case "cache-from":
+			typ, place, _ := strings.Cut(v, ":")
+			b.CacheFrom = append(b.CacheFrom, schema.Cache{Type: typ, Attrs: map[string]string{"ref": place, "src": place, "scope": place}})
+		case "secret": // ID:FILE
+			id, src, _ := strings.Cut(v, ":")
+			b.Secrets = append(b.Secrets, schema.Secret{ID: id, Src: src})
 		case "strategy":
 			b.Strategy = schema.Strategy(v)
 		case "optional": // platforms
@@ -113,6 +119,12 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 		}
 	}
 	tg.Base = b
+	markOptional(tg, optional)
+	return tg
+}
+
+// markOptional makes some platforms of a target optional.
+func markOptional(tg *schema.Target, optional string) {
 	for _, s := range strings.Split(optional, ",") {
 		if s == "" {
 			continue
@@ -120,13 +132,12 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 		if tg.PerPlatform == nil {
 			tg.PerPlatform = map[schema.Platform]*schema.Build{}
 			for _, p := range tg.Platforms {
-				v := b
+				v := tg.Base
 				tg.PerPlatform[p] = &v
 			}
 		}
 		tg.PerPlatform[schema.MustPlatform(s)].Optional = true
 	}
-	return tg
 }
 
 // parseStrategy reads "NAME mode=cross native=a,b fork=c fallback=emulate env.CC=TRIPLE-gcc run=apk_add_x". TRIPLE and ARCH
@@ -227,7 +238,7 @@ func compare(t *testing.T, file string, ar *txtar.Archive, got map[string]string
 		}
 	}
 	if os.Getenv("XBUILD_UPDATE") == "1" {
-		for _, name := range []string{"diagnostics", "diff", "edit", "plan"} {
+		for _, name := range []string{"state", "diagnostics", "diff", "edit", "plan"} {
 			if got[name] != "" {
 				kept = append(kept, txtar.File{Name: name, Data: []byte(got[name])})
 			}

@@ -9,26 +9,32 @@ import (
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
+// passes are the steps of planning, in order. Each is the only function of its file that others call.
+var passes = []struct {
+	name string // of the file, pass_NAME.go
+	run  func(*planner)
+}{
+	{"select", (*planner).selectTargets},        // which targets, on which platforms, and what they link to
+	{"private", (*planner).namePrivate},         // one name for each source of a secret
+	{"dockerfiles", (*planner).readDockerfiles}, // parse each file once; foreign frontends become opaque
+	{"strategy", (*planner).chooseStrategy},     // cross what is sound, before anything is named
+	{"stages", (*planner).resolveStages},        // one instance for equal work
+	{"kinds", (*planner).judgeKinds},            // how each instance runs, and why
+	{"place", (*planner).place},                 // on which node; refuses what cannot run
+	{"optional", (*planner).dropOptional},       // unless only optional platforms need it
+	{"facts", (*planner).recordFacts},           // what the plan stands on
+	{"caches", (*planner).scopeCaches},          // a part of a cache for each of its writers
+	{"collide", (*planner).checkCollisions},     // two writers of one place
+	{"suggest", (*planner).suggest},             // what a strategy block could do
+	{"count", (*planner).count},                 // the kinds, summed up
+}
+
 // Make plans the requested targets. The plan is nil if a diagnostic is an error that leaves nothing to show; otherwise it
 // is there even with errors, but must not be run then.
 func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 	p := newPlanner(cfg, req, facts)
-	for _, pass := range []func(*planner){
-		(*planner).selectTargets,   // which targets, on which platforms, and what they link to
-		(*planner).namePrivate,     // one name for each source of a secret
-		(*planner).readDockerfiles, // parse each file once; foreign frontends become opaque
-		(*planner).chooseStrategy,  // cross what is sound, before anything is named
-		(*planner).resolveStages,   // one instance for equal work
-		(*planner).judgeKinds,      // how each instance runs, and why
-		(*planner).place,           // on which node; refuses what cannot run
-		(*planner).dropOptional,    // unless only optional platforms need it
-		(*planner).recordFacts,     // what the plan stands on
-		(*planner).scopeCaches,     // a part of a cache for each of its writers
-		(*planner).checkCollisions, // two writers of one place
-		(*planner).suggest,         // what a strategy block could do
-		(*planner).count,
-	} {
-		pass(p)
+	for _, pass := range passes {
+		pass.run(p)
 		if p.stop {
 			return nil, p.diags.Sorted()
 		}
@@ -82,12 +88,15 @@ type planner struct {
 	// targets and groups are those of the build file by name.
 	targets map[string]*schema.Target
 	groups  map[string]*schema.Group
+	// offered are the platforms of each image.
+	offered map[string][]schema.Platform
 
 	plan   *Plan
 	builds []*build // links before their users
 	byUse  map[Use]*build
 	files  map[string]*parsed
-	graphs memo
+	// graphs are kept for other targets with the same values.
+	graphs graphCache
 	// ids are those of the plan's Dockerfiles by what tells them apart.
 	ids   map[string]string
 	diags diag.List
@@ -130,8 +139,7 @@ type build struct {
 	// advice is what could be vouched for.
 	advice []dockerfile.Advice
 	// args are what the final file needs beside the values of the build file, by platform.
-	args  map[schema.Platform]map[string]string
-	graph *dockerfile.Graph
+	args map[schema.Platform]map[string]string
 	// on is the node that runs the build.
 	on *NodeFact
 }
@@ -159,7 +167,15 @@ type instance struct {
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
-		files: map[string]*parsed{}, graphs: memo{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+		files: map[string]*parsed{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+	p.offered = map[string][]schema.Platform{}
+	for ref, img := range facts.Images {
+		for _, s := range img.Platforms {
+			if q, err := schema.ParsePlatform(s); err == nil {
+				p.offered[ref] = append(p.offered[ref], q)
+			}
+		}
+	}
 	for _, t := range cfg.Targets {
 		p.targets[t.Name] = t
 	}
@@ -200,27 +216,45 @@ var sentinel = schema.Platform{OS: "plan9", Arch: "mips64le", Variant: "v0"}
 
 // resolve gives a file the values of a build for a platform; nil after an error, which is noted.
 func (p *planner) resolve(b *build, f *dockerfile.File, target schema.Platform) *dockerfile.Graph {
+	g, d := p.resolved(b, f, target)
+	p.diags = append(p.diags, d...)
+	return g
+}
+
+// resolved is resolve with the errors as a result. It changes nothing, so that many can run at once.
+func (p *planner) resolved(b *build, f *dockerfile.File, target schema.Platform) (*dockerfile.Graph, diag.List) {
 	if f == nil {
-		return nil
+		return nil, nil
 	}
+	v, args := b.given(f, target)
+	key := graphKey{f, b.envKey(v, args, target)}
+	if g := p.graphs.get(key); g != nil {
+		return g, nil
+	}
+	g, d := f.Resolve(dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
+		Contexts: v.Contexts, Image: p.imageConfig, Whole: target == sentinel,
+		RunKeys: runKeys(v), SecretNames: b.secretNames, SSHNames: b.sshNames})
+	switch {
+	case !d.HasErrors():
+		p.graphs.put(key, g)
+		return g, nil
+	case target == sentinel:
+		return nil, nil
+	}
+	return nil, p.locate(b, d)
+}
+
+// given are the values and arguments that a build gives to a file on a platform.
+func (b *build) given(f *dockerfile.File, target schema.Platform) (*schema.Build, map[string]string) {
 	v := b.target.On(target)
 	args := v.Args
 	if target == sentinel {
-		v, args = b.values, p.sentinelArgs(b)
+		v, args = b.values, b.sentinelArgs()
 	}
 	if f == b.final && f != b.file {
 		args = b.withArgs(args, target)
 	}
-	g, d := p.resolveOnce(f, dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
-		Contexts: v.Contexts, Image: p.imageConfig,
-		RunKeys: runKeys(v), SecretNames: b.secretNames, SSHNames: b.sshNames})
-	if d.HasErrors() {
-		if target != sentinel {
-			p.diags = append(p.diags, p.locate(b, d)...)
-		}
-		return nil
-	}
-	return g
+	return v, args
 }
 
 // locate adds the target's place in the build file to problems of its Dockerfile.
@@ -236,7 +270,7 @@ func (p *planner) locate(b *build, l diag.List) diag.List {
 }
 
 // sentinelArgs marks the arguments that the build file computes from the platform.
-func (p *planner) sentinelArgs(b *build) map[string]string {
+func (b *build) sentinelArgs() map[string]string {
 	args := map[string]string{}
 	for k, v := range b.values.Args {
 		args[k] = v

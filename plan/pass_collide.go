@@ -27,17 +27,23 @@ func (p *planner) checkCollisions() {
 		if !t.Requested {
 			continue
 		}
-		image := false
+		image, stdout := false, 0
 		for _, o := range t.Outputs {
 			so := schema.Output{Type: o.Type, Dest: o.Dest, Push: o.Push, Attrs: o.Attrs}
 			switch so.Place() {
 			case schema.Folder:
 				claim(folders, o.Dest, t.Name, "output", "output-collision", "folder")
 			case schema.Archive:
+				if o.Dest == schema.Stdout {
+					stdout++
+				}
 				claim(archives, o.Dest, t.Name, "output", "output-collision", "archive")
 			}
 			image = image || so.Image() && so.Place() == schema.NoPlace
 			p.checkImage(&t, &so, o.Platform != "")
+		}
+		if stdout > 1 {
+			p.diags = p.diags.Errorf("output-collision", p.cfg.Target(t.Name).At("output"), "Two outputs go to standard output", "%d outputs of target %s do.", stdout, t.Name)
 		}
 		for _, tag := range t.Tags {
 			if image {

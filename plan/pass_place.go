@@ -34,35 +34,6 @@ func (p *planner) place() {
 	p.checkLabels()
 }
 
-// recordFacts keeps what the plan used of the facts.
-func (p *planner) recordFacts() {
-	f := &p.plan.Facts
-	for i := range p.nodes {
-		have := &p.nodes[i]
-		n := Node{Name: have.Name, Native: have.native().String(), Platforms: []string{}, Assumed: p.assumed}
-		for _, q := range have.Platforms {
-			n.Platforms = append(n.Platforms, q.String())
-			if i == 0 && p.foreign(q) {
-				f.Emulators = append(f.Emulators, q.String())
-			}
-		}
-		f.Nodes = append(f.Nodes, n)
-	}
-	used := map[string]bool{}
-	for i := range p.plan.Stages {
-		for _, in := range p.plan.Stages[i].Inputs {
-			used[in.Ref] = used[in.Ref] || in.Kind == "image"
-		}
-	}
-	for _, ref := range sortedKeys(p.facts.Images) {
-		if used[ref] {
-			img := p.facts.Images[ref]
-			img.Ref = ref
-			f.Images = append(f.Images, img)
-		}
-	}
-}
-
 // checkSources reports images that cannot be had for the platform that a stage needs them for; true if so. A base is needed
 // for the platform of the stage, an image that only files are taken from for the target.
 func (p *planner) checkSources(s *Stage, in *instance) bool {
@@ -87,7 +58,7 @@ func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platf
 		d.Code, d.Summary = use+"-unresolved", "The "+what+" cannot be resolved"
 		d.Detail = fmt.Sprintf("%s: %s.", ref, strings.TrimSuffix(img.Err, "."))
 		d.Advice = "check the name and tag, and that BuildKit can reach the registry"
-	case len(img.Platforms) > 0 && !imageServes(img.Platforms, q):
+	case len(img.Platforms) > 0 && !serve(p.offered[ref], q):
 		d.Code, d.Summary = use+"-lacks-platform", "The "+what+" does not exist for the platform"
 		d.Detail = fmt.Sprintf("%s is needed for %s, but exists for %s.", ref, q, strings.Join(img.Platforms, ", "))
 		d.Advice = "remove the platform from the target, or choose another image"

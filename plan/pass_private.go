@@ -21,6 +21,7 @@ const undeclared = "#undeclared"
 // cache key and must not change with what else is built.
 func (p *planner) namePrivate() {
 	secrets, ssh := map[string][]string{}, map[string][]string{}
+	families := map[string][]string{}
 	for _, t := range p.cfg.Targets {
 		values := []*schema.Build{&t.Base}
 		for _, q := range t.Platforms {
@@ -28,7 +29,12 @@ func (p *planner) namePrivate() {
 		}
 		for _, v := range values {
 			for _, s := range v.Secrets {
-				secrets[s.ID] = addOnce(secrets[s.ID], p.secretSource(s))
+				if family(s.ID) == "" {
+					secrets[s.ID] = addOnce(secrets[s.ID], p.secretSource(s))
+				}
+			}
+			for base, source := range p.familySources(v) {
+				families[base] = addOnce(families[base], source)
 			}
 			for _, s := range v.SSH {
 				ssh[s.ID] = addOnce(ssh[s.ID], p.sshSource(s))
@@ -38,13 +44,51 @@ func (p *planner) namePrivate() {
 	for _, b := range p.builds {
 		mine, mineSSH := map[string]string{}, map[string]string{}
 		for _, s := range b.values.Secrets {
-			mine[s.ID] = p.secretSource(s)
+			if family(s.ID) == "" {
+				mine[s.ID] = p.secretSource(s)
+			}
 		}
 		for _, s := range b.values.SSH {
 			mineSSH[s.ID] = p.sshSource(s)
 		}
 		b.secretNames, b.sshNames = privateNames(secrets, mine), privateNames(ssh, mineSSH)
+		for base, name := range privateNames(families, p.familySources(b.values)) {
+			if b.secretNames == nil {
+				b.secretNames = map[string]string{}
+			}
+			b.secretNames[base] = name
+			for _, s := range b.values.Secrets {
+				if family(s.ID) == base {
+					b.secretNames[s.ID] = name + strings.TrimPrefix(s.ID, base)
+				}
+			}
+		}
 	}
+}
+
+// gitSecrets are the secrets for reading git repositories. BuildKit looks for one of the repository's host first, such as
+// GIT_AUTH_TOKEN.github.com, so all of a target that begin alike are named together.
+var gitSecrets = []string{"GIT_AUTH_TOKEN", "GIT_AUTH_HEADER"}
+
+// family is the one of gitSecrets that an id belongs to, or empty.
+func family(id string) string {
+	for _, base := range gitSecrets {
+		if id == base || strings.HasPrefix(id, base+".") {
+			return base
+		}
+	}
+	return ""
+}
+
+// familySources says for each of gitSecrets where all its secrets come from; those without any are left out.
+func (p *planner) familySources(v *schema.Build) map[string]string {
+	out := map[string]string{}
+	for _, s := range v.Secrets {
+		if base := family(s.ID); base != "" {
+			out[base] += s.ID + "=" + p.secretSource(s) + "\x00"
+		}
+	}
+	return out
 }
 
 // runKeys lists what the build file says about all RUN steps of a target; nil if it says nothing.

@@ -41,7 +41,7 @@ func (p *planner) addRequested(t *schema.Target, want map[string][]schema.Platfo
 		return
 	}
 	for _, name := range t.DependsOn {
-		d := p.cfg.Target(name)
+		d := p.targets[name]
 		if d == nil {
 			continue // the front end has told
 		}

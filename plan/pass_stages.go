@@ -7,23 +7,16 @@ import (
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
 )
 
 // resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.
 func (p *planner) resolveStages() {
-	for _, b := range p.builds {
-		b.id = p.dockerfileID(b)
-		pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
-			ByIndex: map[int]string{}, Links: b.links, SecretNames: b.secretNames, SSHNames: b.sshNames,
-			After: b.target.DependsOn, Concurrency: b.target.Concurrency}
-		if b.file == nil {
-			p.opaqueStage(b, &pb)
-		} else if b.graph = p.route(b, p.resolve(b, b.final, b.platform)); b.graph != nil {
-			p.graphStages(b, &pb)
-			pb.Values = b.valuesWithArgs()
+	for chunk := range slices.Chunk(p.builds, resolveAtOnce) {
+		graphs := p.resolveAll(chunk)
+		for i, b := range chunk {
+			p.addStages(b, &graphs[i])
 		}
-		b.result = pb.Result
-		p.plan.Builds = append(p.plan.Builds, pb)
 	}
 	p.orderStages()
 	p.stop = p.stop || p.diags.HasErrors()
@@ -32,17 +25,76 @@ func (p *planner) resolveStages() {
 	}
 }
 
-// route sends a build to the node that executes what the hub does not, where there is one and the strategy wants it. The
-// graph is that of the build as it is now; nil stays nil.
-func (p *planner) route(b *build, g *dockerfile.Graph) *dockerfile.Graph {
-	if g == nil || len(p.nodes) == 1 {
-		return g
+// resolveAtOnce bounds how many graphs are kept at the same time.
+const resolveAtOnce = 512
+
+// graphs are those of one build: on its platform, and for a target that nobody builds for.
+type graphs struct {
+	on, other *dockerfile.Graph
+	diags     diag.List
+}
+
+// resolveAll resolves builds at once. Builds of one target share the graph that stands for no platform, unless the build
+// file gives each platform values of its own.
+func (p *planner) resolveAll(builds []*build) []graphs {
+	type key struct {
+		target *schema.Target
+		file   *dockerfile.File
 	}
-	foreign := p.foreignRuns(g, b.on)
+	out := make([]graphs, len(builds))
+	first := map[key]int{}
+	shared := make([]int, len(builds))
+	for i, b := range builds {
+		shared[i] = i
+		if k := (key{b.target, b.final}); b.target.PerPlatform == nil {
+			if at, ok := first[k]; ok {
+				shared[i] = at
+			} else {
+				first[k] = i
+			}
+		}
+	}
+	each(len(builds), func(i int) {
+		b := builds[i]
+		out[i].on, out[i].diags = p.resolved(b, b.final, b.platform)
+		if shared[i] == i {
+			out[i].other, _ = p.resolved(b, b.final, sentinel)
+		}
+	})
+	for i, at := range shared {
+		out[i].other = out[at].other
+	}
+	return out
+}
+
+// addStages adds a build and the instances that only it needs so far.
+func (p *planner) addStages(b *build, g *graphs) {
+	b.id = p.dockerfileID(b)
+	pb := Build{Target: b.target.Name, Platform: b.platform, Dockerfile: b.id, Values: b.values, Requested: b.requested,
+		ByIndex: map[int]string{}, Links: b.links, SecretNames: b.secretNames, SSHNames: b.sshNames,
+		After: b.target.DependsOn, Concurrency: b.target.Concurrency}
+	p.diags = append(p.diags, g.diags...)
+	if b.file == nil {
+		p.opaqueStage(b, &pb)
+	} else if p.route(b, g); g.on != nil {
+		p.graphStages(b, g, &pb)
+		pb.Values = b.valuesWithArgs()
+	}
+	b.result = pb.Result
+	p.plan.Builds = append(p.plan.Builds, pb)
+}
+
+// route sends a build to the node that executes what the hub does not, where there is one and the strategy wants it, and
+// resolves it again for that node.
+func (p *planner) route(b *build, g *graphs) {
+	if g.on == nil || len(p.nodes) == 1 {
+		return
+	}
+	foreign := p.foreignRuns(g.on, b.on)
 	for _, m := range p.modes(b.values) {
 		switch {
 		case len(foreign) == 0 || m == schema.Emulate && p.serves(m, foreign):
-			return g
+			return
 		case m == schema.Native || m == schema.AsWritten:
 			n := p.executor(foreign)
 			if n == nil {
@@ -51,12 +103,13 @@ func (p *planner) route(b *build, g *dockerfile.Graph) *dockerfile.Graph {
 			b.on = n
 			moved := p.resolve(b, b.final, b.platform)
 			if moved == nil || len(p.foreignRuns(moved, n)) == 0 {
-				return moved
+				g.on = moved
+				g.other, _ = p.resolved(b, b.final, sentinel)
+				return
 			}
 			b.on = p.hub() // what the file pins to another platform would be foreign there
 		}
 	}
-	return g
 }
 
 // valuesWithArgs are the values of the build file with what the rewritten Dockerfile needs beside them.
@@ -87,30 +140,39 @@ func (p *planner) order() []string {
 
 // orderStages adds to the results of builds that wait for others the edges that say so.
 func (p *planner) orderStages() {
+	results := map[string][]string{}
+	for _, d := range p.plan.Builds {
+		if d.Result != "" {
+			results[d.Target] = append(results[d.Target], d.Result)
+		}
+	}
 	for _, b := range p.plan.Builds {
 		in := p.instances[b.Result]
-		if in == nil {
+		if in == nil || len(b.After) == 0 {
 			continue
 		}
-		for _, d := range p.plan.Builds {
-			if !slices.Contains(b.After, d.Target) || d.Result == "" || p.needs(d.Result, b.Result) {
-				continue // it may be part of what it is waited for
-			}
-			need := Need{ID: d.Result, Via: "order", Line: in.stage.Line}
-			if !slices.ContainsFunc(in.stage.Needs, func(n Need) bool { return n.ID == need.ID }) {
-				in.stage.Needs = append(in.stage.Needs, need)
+		for _, name := range b.After {
+			for _, id := range results[name] {
+				known := func(n Need) bool { return n.ID == id }
+				if !p.needs(id, b.Result, map[string]bool{}) && !slices.ContainsFunc(in.stage.Needs, known) { // it may be part of what it is waited for
+					in.stage.Needs = append(in.stage.Needs, Need{ID: id, Via: "order", Line: in.stage.Line})
+				}
 			}
 		}
 	}
 }
 
-// needs reports whether a stage is another one or needs it, directly or not.
-func (p *planner) needs(id, other string) bool {
+// needs reports whether a stage is another one or needs it, directly or not. seen are those that do not.
+func (p *planner) needs(id, other string, seen map[string]bool) bool {
 	if id == other {
 		return true
 	}
 	in := p.instances[id]
-	return in != nil && slices.ContainsFunc(in.stage.Needs, func(n Need) bool { return p.needs(n.ID, other) })
+	if in == nil || seen[id] {
+		return false
+	}
+	seen[id] = true
+	return slices.ContainsFunc(in.stage.Needs, func(n Need) bool { return p.needs(n.ID, other, seen) })
 }
 
 func (p *planner) opaqueStage(b *build, pb *Build) {
@@ -121,10 +183,10 @@ func (p *planner) opaqueStage(b *build, pb *Build) {
 	pb.Stages, pb.ByIndex[0], pb.Result = []string{id}, id, id
 }
 
-func (p *planner) graphStages(b *build, pb *Build) {
-	other := p.resolve(b, b.final, sentinel)
-	for i, n := range b.graph.Nodes {
-		if !b.graph.Reached[i] {
+func (p *planner) graphStages(b *build, g *graphs, pb *Build) {
+	other := g.other
+	for i, n := range g.on.Nodes {
+		if !g.on.Reached[i] {
 			continue
 		}
 		in := p.instances[n.ID]
@@ -151,7 +213,7 @@ func (p *planner) graphStages(b *build, pb *Build) {
 		pb.Stages = append(pb.Stages, n.ID)
 		pb.ByIndex[i] = n.ID
 	}
-	pb.Result = b.graph.Result.ID
+	pb.Result = g.on.Result.ID
 }
 
 // fork words the fork between a stage and the same one for another target, with the user's own lines.

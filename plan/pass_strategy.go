@@ -39,23 +39,52 @@ func (p *planner) modes(v *schema.Build) []schema.Strategy {
 // declared for, so that asking for one of them gives the same Dockerfile.
 func (p *planner) chooseStrategy() {
 	decided := map[string]*decision{}
+	var order []*decision
+	of := map[*build]*decision{}
 	for _, b := range p.builds {
-		b.lines = nil
-		s := p.strategy(b.values)
 		if b.file == nil || !p.editsFile(b) {
 			continue
 		}
-		key := fmt.Sprint(b.target.Name, "\x00", b.key, "\x00", b.values.Stage, "\x00", s)
+		key := strings.Join([]string{b.target.Name, b.key, b.values.Stage, string(p.strategy(b.values))}, "\x00")
 		d := decided[key]
+		if d == nil { // another target may have the same Dockerfile and the same values
+			content := p.decisionKey(b)
+			if d = decided[content]; d != nil {
+				decided[key] = d
+				of[b] = d
+				continue
+			}
+			d = &decision{build: b, file: b.file, crossed: map[int]bool{}, vouched: map[int]dockerfile.Vouch{}, tried: map[int][]Attempt{}}
+			decided[key], decided[content] = d, d
+			order = append(order, d)
+		}
+		of[b] = d
+	}
+	each(len(order), func(i int) { p.decide(order[i]) })
+	p.parseRewritten(order)
+	for _, d := range order {
+		p.diags = append(p.diags, d.diags...)
+	}
+	for _, b := range p.builds {
+		d := of[b]
 		if d == nil {
-			d = p.decide(b)
-			decided[key] = d
+			continue
 		}
 		b.final, b.lines, b.crossed, b.vouched, b.tried = d.file, d.lines, d.crossed, d.vouched, d.tried
 		b.built, b.caches, b.args, b.advice = d.built, d.caches, d.args, d.advice
 	}
 	p.checkPatterns()
 	p.stop = p.stop || p.diags.HasErrors()
+}
+
+// decisionKey is equal for builds that are decided about on the same grounds.
+func (p *planner) decisionKey(b *build) string {
+	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache)}
+	for _, q := range p.declared(b) {
+		v, args := b.given(b.file, q)
+		k = append(k, b.envKey(v, args, q))
+	}
+	return strings.Join(k, "\x00")
 }
 
 // editsFile reports whether the strategy of a build may pin stages: cross is among its modes, and nothing that comes before
@@ -113,6 +142,10 @@ func (p *planner) executor(platforms []schema.Platform) *NodeFact {
 
 // decision is what becomes of one Dockerfile for one target.
 type decision struct {
+	build *build // the first one that it is for
+	diags diag.List
+	// text is that of the rewritten file, "" if it is not.
+	text    string
 	file    *dockerfile.File
 	lines   []int
 	built   string
@@ -124,16 +157,19 @@ type decision struct {
 	advice  []dockerfile.Advice
 }
 
-func (p *planner) decide(b *build) *decision {
-	d := &decision{file: b.file, crossed: map[int]bool{}, vouched: map[int]dockerfile.Vouch{}, tried: map[int][]Attempt{}}
+// decide fills a decision. It changes nothing else.
+func (p *planner) decide(d *decision) {
+	b := d.build
 	in := dockerfile.CrossInput{Build: p.native(), Foreign: p.foreign, Offers: p.offers}
 	for _, q := range p.declared(b) {
-		if g := p.resolve(b, b.file, q); g != nil {
+		g, diags := p.resolved(b, b.file, q)
+		d.diags = append(d.diags, diags...)
+		if g != nil {
 			in.Graphs = append(in.Graphs, g)
 		}
 	}
-	if p.diags.HasErrors() {
-		return d
+	if d.diags.HasErrors() {
+		return
 	}
 	p.vouch(b, &in)
 	modes := p.modes(b.values)
@@ -160,13 +196,21 @@ func (p *planner) decide(b *build) *decision {
 		}
 		// What is shipped always stays on the target platform; that alone is no reason to refuse.
 		if pr := g.Problems[0]; strict && pr.Code != "final-run" {
-			p.refuse(b, g)
+			d.diags = append(d.diags, p.refusal(b, g))
 		}
 	}
-	if len(sound) > 0 {
-		p.rewrite(b, d, in, sound)
+	if len(sound) == 0 {
+		return
 	}
-	return d
+	scope := ""
+	if !b.values.NoRecipeCache {
+		scope = p.cfg.Dir + "\x00" + p.native().String()
+	}
+	rw := b.file.Cross(in, sound, scope)
+	d.text, d.lines, d.args = rw.Text, rw.Lines, rw.Args
+	if len(rw.Caches) > 0 {
+		d.built, d.caches = rw.Built, rw.Caches
+	}
 }
 
 // vouch adds what the strategy block of the build answers for.
@@ -188,27 +232,48 @@ func (p *planner) vouch(b *build, in *dockerfile.CrossInput) {
 	}
 }
 
-// rewrite pins the sound groups in the decision's file.
-func (p *planner) rewrite(b *build, d *decision, in dockerfile.CrossInput, sound []dockerfile.Group) {
-	scope := ""
-	if !b.values.NoRecipeCache {
-		scope = p.cfg.Dir + "\x00" + p.native().String()
+// parseRewritten reads the rewritten files, each once: targets that use one Dockerfile are often given the same text.
+func (p *planner) parseRewritten(decisions []*decision) {
+	type rewritten struct {
+		of    *decision // the first one
+		file  *dockerfile.File
+		diags diag.List
 	}
-	rw := b.file.Cross(in, sound, scope)
-	file, diags := dockerfile.Parse(b.file.Path, []byte(rw.Text))
-	if diags.HasErrors() {
-		x := diag.Diagnostic{Severity: diag.Error, Code: "rewrite-failed", Summary: "The Dockerfile cannot be rewritten",
-			Subject: diag.LineRange(b.file.Path, 0), Detail: fmt.Sprintf("%v. This is a bug in xbuild.", strings.TrimSuffix(diags[0].Detail, "."))}
-		if s := p.block(b.values); s != nil && len(in.Vouched) > 0 { // the only text that is not xbuild's own
-			x.Subject, x.Detail, x.Advice = s.At("run_before"), diags[0].Detail, "write the commands of run_before as they would stand after RUN"
+	byText := map[[2]string]int{}
+	var files []rewritten
+	for _, d := range decisions {
+		key := [2]string{d.build.file.Path, d.text}
+		if _, known := byText[key]; d.text != "" && !known {
+			byText[key] = len(files)
+			files = append(files, rewritten{of: d})
 		}
-		p.diags = append(p.diags, x)
-		return
 	}
-	d.file, d.lines, d.args = file, rw.Lines, rw.Args
-	if len(rw.Caches) > 0 {
-		d.built, d.caches = rw.Built, rw.Caches
+	each(len(files), func(i int) {
+		f := &files[i]
+		f.file, f.diags = dockerfile.Parse(f.of.build.file.Path, []byte(f.of.text))
+	})
+	for _, d := range decisions {
+		if d.text == "" {
+			continue
+		}
+		f := files[byText[[2]string{d.build.file.Path, d.text}]]
+		if f.diags.HasErrors() {
+			d.diags = append(d.diags, p.badRewrite(d, f.diags[0].Detail))
+			d.lines, d.built, d.caches, d.args = nil, "", nil, nil
+			continue
+		}
+		d.file = f.file
 	}
+}
+
+// badRewrite says that the rewritten file is none: the commands of a strategy block are the only text that is not xbuild's own.
+func (p *planner) badRewrite(d *decision, detail string) diag.Diagnostic {
+	x := diag.Diagnostic{Severity: diag.Error, Code: "rewrite-failed", Summary: "The Dockerfile cannot be rewritten",
+		Subject: diag.LineRange(d.build.file.Path, 0), Detail: strings.TrimSuffix(detail, ".") + ". This is a bug in xbuild."}
+	if s := p.block(d.build.values); s != nil && len(d.vouched) > 0 {
+		x.Subject, x.Detail, x.Advice = s.At("run_before"), detail, "write the commands of run_before as they would stand after RUN"
+	}
+	return x
 }
 
 // declared are all platforms of the target that are built from the same file and stage by the same strategy, and the one
@@ -227,8 +292,8 @@ func (p *planner) declared(b *build) []schema.Platform {
 	return out
 }
 
-// refuse turns an unsound group under the strategy cross into an error with every reason.
-func (p *planner) refuse(b *build, g dockerfile.Group) {
+// refusal turns an unsound group under the strategy cross into an error with every reason.
+func (p *planner) refusal(b *build, g dockerfile.Group) diag.Diagnostic {
 	first := g.Problems[0]
 	d := diag.Diagnostic{Severity: diag.Error, Code: "cross-" + first.Code, Summary: "The stage cannot be cross-compiled",
 		Subject: diag.LineRange(b.file.Path, first.Line),
@@ -241,7 +306,7 @@ func (p *planner) refuse(b *build, g dockerfile.Group) {
 	if s := p.block(b.values); s != nil {
 		d.Advice = fmt.Sprintf("name the stage in native or fork of strategy %q if you can answer for it, or set fallback", s.Name)
 	}
-	p.diags = append(p.diags, d)
+	return d
 }
 
 // askedStrategy points at who chose the strategy of a build.
@@ -291,17 +356,11 @@ func (p *planner) checkPatterns() {
 
 // offers reports whether an image exists for the build platform, as far as is known.
 func (p *planner) offers(ref string) (offers, known bool) {
-	img, ok := p.facts.Images[ref]
-	if !ok || len(img.Platforms) == 0 {
-		return false, false
-	}
-	return imageServes(img.Platforms, p.native()), true
+	have := p.offered[ref]
+	return serve(have, p.native()), len(have) > 0
 }
 
-// imageServes reports whether an image with these platforms can be used as one for q.
-func imageServes(have []string, q schema.Platform) bool {
-	return slices.ContainsFunc(have, func(s string) bool {
-		h, err := schema.ParsePlatform(s)
-		return err == nil && q.Takes(h)
-	})
+// serve reports whether an image for these platforms can be used as one for q.
+func serve(have []schema.Platform, q schema.Platform) bool {
+	return slices.ContainsFunc(have, func(h schema.Platform) bool { return h == q || q.Takes(h) })
 }

@@ -128,15 +128,25 @@ func Load(data []byte) (*Plan, []SavedInput, error) {
 
 // whole checks that everything a plan names is in it, so that a damaged file is refused and not run.
 func (p *Plan) whole() error {
+	targets, files, stages := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, t := range p.Targets {
+		targets[t.Name] = true
+	}
+	for _, d := range p.Dockerfiles {
+		files[d.ID] = true
+	}
+	for _, s := range p.Stages {
+		stages[s.ID] = true
+	}
 	for _, b := range p.Builds {
 		switch {
-		case b.Values == nil || p.Target(b.Target) == nil || p.Dockerfile(b.Dockerfile) == nil:
+		case b.Values == nil || !targets[b.Target] || !files[b.Dockerfile]:
 			return fmt.Errorf("its build of %q is not complete", b.Target)
-		case b.Result != "" && p.Stage(b.Result) == nil:
+		case b.Result != "" && !stages[b.Result]:
 			return fmt.Errorf("its build of %q has a result that is no stage", b.Target)
 		}
 		for _, id := range b.Stages {
-			if p.Stage(id) == nil {
+			if !stages[id] {
 				return fmt.Errorf("its build of %q needs a stage that is not there", b.Target)
 			}
 		}

@@ -123,12 +123,25 @@ func (p *planner) edit(key string) (Edit, bool) {
 		if i := slices.IndexFunc(g.Problems, func(pr dockerfile.Problem) bool { return pr.Code == "final-run" }); i >= 0 {
 			pr = g.Problems[i]
 		}
+		if v := p.voucherOf(key, pr.Stage); v != "" {
+			pr.Code, pr.Reason = "vouched", string(v)+" vouches for it, and that stays in the build file"
+		}
 		e.Kept = append(e.Kept, Attempt{Strategy: schema.Cross, Code: pr.Code, Reason: fmt.Sprintf("%s: %s", pr.Stage, pr.Reason), At: fmt.Sprintf("%s:%d", file.Path, pr.Line)})
 	}
 	if len(sound) > 0 {
 		e.New = file.CrossFile(in, sound).Text
 	}
 	return e, true
+}
+
+// voucherOf is the strategy block that answers for a stage of a file, "" if none does.
+func (p *planner) voucherOf(key, stage string) schema.Strategy {
+	for _, b := range p.builds {
+		if block := p.block(b.values); b.key == key && block != nil && block.Vouches(stage) != "" {
+			return block.Ref()
+		}
+	}
+	return ""
 }
 
 // checksOnly reports whether a build only runs for its own sake, on the node's own platform: a linter, a test.

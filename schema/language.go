@@ -203,7 +203,7 @@ var Language = Table{
 				Doc: "Limits of RUN: NAME=SOFT[:HARD]."},
 			{Name: "resources", Type: TypeResources, Merge: MergeKeys, SetKey: "resource", SubKey: true, Platform: true,
 				Doc: "Memory and CPU limits of RUN: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, cpuset-mems."},
-			{Name: "call", Type: TypeString, Merge: MergeReplace, SetKey: "call", In: BakeDialect,
+			{Name: "call", Type: TypeString, Merge: MergeReplace, SetKey: "call", Platform: true,
 				Doc: "What to do with the Dockerfile: build, check, outline, targets."},
 			{Name: "entitlements", Type: TypeStringList, Merge: MergeAppend, SetKey: "entitlement", Platform: true,
 				Doc: "Privileges that the build needs: network.host, security.insecure, device."},

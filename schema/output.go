@@ -22,13 +22,16 @@ const (
 	OutputCacheOnly OutputType = "cacheonly" // build, keep nothing but the cache
 )
 
+// Stdout is the Dest of an archive that goes to standard output.
+const Stdout = "-"
+
 // OutputTypes lists the accepted types; "registry" is short for an image with push=true.
 var OutputTypes = []string{"local", "tar", "image", "registry", "oci", "docker", "cacheonly"}
 
 // Output is one place for the result of a target.
 type Output struct {
 	Type OutputType
-	// Dest is the absolute path of what [Output.Place] says: a folder or an archive. Empty means neither.
+	// Dest is the absolute path of what [Output.Place] says: a folder or an archive, or [Stdout]. Empty means neither.
 	Dest string
 	// Push sends an image to its registry.
 	Push bool
@@ -76,8 +79,11 @@ func ParseOutput(s string) (Output, error) {
 		return Output{}, fmt.Errorf("output %q is not a comma-separated list: %v", s, err)
 	}
 	if len(fields) == 1 && fields[0] == s && !strings.HasPrefix(s, "type=") {
-		if s == "" || s == "-" {
+		if s == "" {
 			return Output{}, fmt.Errorf("output %q is not a folder", s)
+		}
+		if s == Stdout {
+			return Output{Type: OutputTar, Dest: Stdout}, nil
 		}
 		return Output{Type: OutputLocal, Dest: s}, nil
 	}
@@ -116,8 +122,8 @@ func NewOutput(m map[string]string) (Output, error) {
 		return Output{}, fmt.Errorf("output has no type: want one of %s", strings.Join(OutputTypes, ", "))
 	case !slices.Contains(OutputTypes, string(o.Type)):
 		return Output{}, fmt.Errorf("output type %q is not supported: want one of %s", o.Type, strings.Join(OutputTypes, ", "))
-	case o.Dest == "-":
-		return Output{}, fmt.Errorf("an output of type %s cannot be written to standard output; give it a dest", o.Type)
+	case o.Dest == Stdout && place != Archive:
+		return Output{}, fmt.Errorf("an output of type %s cannot be written to standard output", o.Type)
 	case place == Folder && o.Dest == "":
 		return Output{}, fmt.Errorf("an output of type %s needs dest, the folder to write to", o.Type)
 	case place == Archive && o.Dest == "":

@@ -78,7 +78,7 @@ func TestOutputs(t *testing.T) {
 			t.Errorf("ParseOutput(%q) = %+v, %v, want %+v", in, o, err, want)
 		}
 	}
-	for _, in := range []string{"", "-", "type=tar", "type=oci", "type=tar,dest=-", "type=oci,tar=false", "type=local", "type=image,push=maybe", "type=cacheonly,dest=x", "dest=bin,type", "a,b"} {
+	for _, in := range []string{"", "type=tar", "type=oci", "type=local,dest=-", "type=oci,tar=false", "type=local", "type=image,push=maybe", "type=cacheonly,dest=x", "dest=bin,type", "a,b"} {
 		if o, err := schema.ParseOutput(in); err == nil {
 			t.Errorf("ParseOutput(%q) = %+v, want an error", in, o)
 		}

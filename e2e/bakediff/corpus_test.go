@@ -52,7 +52,7 @@ func compareOften(t *testing.T, c testCase, peer, xbuild program) {
 	dir := layOut(t, c)
 	got := xbuild.run(t, dir, c)
 	first := ""
-	for range 30 {
+	for range 8 {
 		d := verdict(peer.run(t, dir, c), got, c.files)
 		if d == "" {
 			return

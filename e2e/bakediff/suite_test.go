@@ -2,7 +2,7 @@
 // must agree with.
 //
 // In: cases, each some files, a command line and an environment. They come from a table of all attributes, forms and ways to
-// combine them (attributes_test.go, overrides_test.go), from testdata/functions.txt, an expression a line, and from
+// combine them (attributes_test.go, overrides_test.go), also mixed at random (generated_test.go), from testdata/functions.txt, an expression a line, and from
 // testdata/*.txtar. Out: where the two programs differ. Promised: what the peer prints, xbuild prints, byte for byte; what the peer refuses,
 // xbuild refuses, at the same line, with nothing on stdout; print changes nothing on disk. The exceptions are the closed
 // list in exceptions_test.go, and the README's section on compatibility is made from it.
@@ -144,7 +144,7 @@ func TestBake(t *testing.T) {
 func all(t *testing.T) []testCase {
 	t.Helper()
 	var out []testCase
-	for _, from := range []func(*testing.T) []testCase{attributeCases, overrideCases, functionCases, archiveCases} {
+	for _, from := range []func(*testing.T) []testCase{attributeCases, overrideCases, functionCases, archiveCases, generatedCases} {
 		out = append(out, from(t)...)
 	}
 	seen := map[string]bool{}

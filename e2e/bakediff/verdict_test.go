@@ -53,9 +53,11 @@ func names(stderr, file, line, text string) bool {
 		return false
 	}
 	last := first
-	if lines := strings.Split(text, "\n"); first <= len(lines) && blockStart.MatchString(lines[first-1]) {
-		for last < len(lines) && lines[last-1] != "}" {
-			last++
+	if lines := strings.Split(text, "\n"); first <= len(lines) {
+		if start := blockStart.FindStringSubmatch(lines[first-1]); start != nil {
+			for last < len(lines) && lines[last-1] != start[1]+"}" {
+				last++
+			}
 		}
 	}
 	for _, at := range regexp.MustCompile(regexp.QuoteMeta(file)+`:(\d+)\b`).FindAllStringSubmatch(stderr, -1) {
@@ -66,8 +68,8 @@ func names(stderr, file, line, text string) bool {
 	return false
 }
 
-// blockStart is the first line of a block of several, as they are formatted here.
-var blockStart = regexp.MustCompile(`^[a-z]+ .*\{$`)
+// blockStart is the first line of a block of several; its last one is a brace as far to the right.
+var blockStart = regexp.MustCompile(`^(\s*)[a-z]+ .*\{$`)
 
 func crashed(r result) bool {
 	return strings.Contains(r.stderr, "panic: ") && strings.Contains(r.stderr, "\ngoroutine ")

@@ -14,12 +14,23 @@ import (
 
 // startRegistry runs docker-registry over a folder on a free port of the loopback and returns host:port.
 func (b *Bed) startRegistry(ctx context.Context, name, store string) (string, error) {
+	return b.startRegistryWith(ctx, name, store, "", "")
+}
+
+// StartGuardedRegistry runs a registry that speaks TLS with this certificate and lets in whom the htpasswd file knows.
+func (b *Bed) StartGuardedRegistry(ctx context.Context, name, cert, key, htpasswd string) (string, error) {
+	return b.startRegistryWith(ctx, name, filepath.Join(b.Dir, name), fmt.Sprintf(", tls: {certificate: %q, key: %q}", cert, key),
+		fmt.Sprintf("auth: {htpasswd: {realm: e2e, path: %q}}\n", htpasswd))
+}
+
+// startRegistryWith adds options to the http section and sections to the configuration.
+func (b *Bed) startRegistryWith(ctx context.Context, name, store, listen, more string) (string, error) {
 	addr, err := freeAddress()
 	if err != nil {
 		return "", err
 	}
 	config := filepath.Join(b.Dir, name+".yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q}\n", store, addr)
+	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q%s}\n%s", store, addr, listen, more)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return "", err
 	}
@@ -28,6 +39,15 @@ func (b *Bed) startRegistry(ctx context.Context, name, store string) (string, er
 		return "", err
 	}
 	b.closers = append(b.closers, stop)
+	if listen != "" {
+		return addr, ready(ctx, name, func() bool {
+			c, err := net.Dial("tcp", addr)
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
+	}
 	return addr, ready(ctx, name, func() bool {
 		res, err := http.Get("http://" + addr + "/v2/")
 		if err != nil {

@@ -7,12 +7,17 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 )
 
-// BuildKit grants privileges to a whole request. So a build that asks for some is solved in a request of its own, on the
-// run's session, beside the hub. It stays open as long as the hub does, or its result would not be kept for the export.
+// BuildKit grants privileges to a whole request, and remembers of a request which steps failed. So a build that asks for
+// privileges, or may be tried again, is solved in a request of its own, on the run's session, beside the hub. It stays
+// open as long as the hub does, or its result would not be kept for the export.
 
-// solveAlone solves a build with the privileges that it asks for. The end of ctx ends the wait for it, and the end of the
-// hub the build.
+// alone reports whether the build is solved in a request of its own.
+func (b *build) alone() bool { return len(b.entitlements) > 0 || b.Values.Retries > 0 }
+
+// solveAlone solves a build with the privileges that it asks for. It ends with ctx until it is solved, and
+// with the hub from then on.
 func (r *run) solveAlone(ctx context.Context, b *build) error {
+	alone, stop := context.WithCancel(r.besideCtx)
 	status := make(chan *client.SolveStatus)
 	solved := make(chan error, 1)
 	// Wait for the end of the status stream too: events must not come after the run.
@@ -25,7 +30,8 @@ func (r *run) solveAlone(ctx context.Context, b *build) error {
 	}()
 	go func() {
 		defer r.beside.Done()
-		_, err := r.client.Build(r.besideCtx, r.solveOpt(b), product, func(bctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+		defer stop()
+		_, err := r.client.Build(alone, r.solveOpt(b), product, func(bctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 			_, err := gc.Solve(bctx, r.solveRequest(b))
 			if err != nil {
 				return nil, err
@@ -46,8 +52,12 @@ func (r *run) solveAlone(ctx context.Context, b *build) error {
 	}()
 	select {
 	case err := <-solved:
+		if err != nil {
+			stop()
+		}
 		return err
 	case <-ctx.Done():
+		stop()
 		return context.Cause(ctx)
 	}
 }

@@ -4,6 +4,7 @@ package buildkit
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -231,5 +232,58 @@ func TestPushByDigest(t *testing.T) {
 	}
 	if m := fetchManifest(t, "untagged", "latest"); m.MediaType != "" {
 		t.Error("it got a tag")
+	}
+}
+
+// TestFlakyRegistry: a push that the network stopped is tried again.
+func TestFlakyRegistry(t *testing.T) {
+	dial(t) // starts the registry
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: bed.registry})
+	var mu sync.Mutex
+	cut := 8 // BuildKit itself tries some of its requests again
+	reg := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		now := cut > 0 && r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/")
+		if now {
+			cut--
+		}
+		mu.Unlock()
+		if now {
+			http.Error(w, "come back later", http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer reg.Close()
+	host := strings.Replace(strings.TrimPrefix(reg.URL, "http://"), "127.0.0.1", "localhost", 1)
+	p := newProject(t, map[string]string{"Dockerfile": perArch, "amd64": time.Now().String()})
+	p.target("x", "linux/amd64", func(b *schema.Build) {
+		push(b, host+"/flaky:1")
+		b.Outputs[0].Attrs = map[string]string{"registry.insecure": "true"}
+	})
+	o := p.mustRun("x")
+	if !slices.ContainsFunc(o.events, func(e exec.Event) bool { return e.Type == exec.Message && strings.Contains(e.Name, "tried again") }) {
+		t.Error("nothing said that the push was tried again")
+	}
+	if m := fetchManifest(t, "flaky", "1"); m.MediaType == "" {
+		t.Error("it was not pushed")
+	}
+}
+
+func TestArchiveToStdout(t *testing.T) {
+	p := newProject(t, map[string]string{"Dockerfile": perArch, "amd64": "a\n"})
+	p.target("x", "linux/amd64", func(b *schema.Build) { b.Outputs = []schema.Output{{Type: schema.OutputTar, Dest: schema.Stdout}} })
+	if f := p.run(p.plan("x")).only(t); !strings.Contains(f.Error(), "terminal") {
+		t.Errorf("failure %v, want that there is nowhere to write to", f)
+	}
+	var out bytes.Buffer
+	p.b.opt.Stdout = &out
+	p.mustRun("x")
+	h, err := tar.NewReader(&out).Next()
+	if err != nil || h.Name != "arch" {
+		t.Errorf("standard output begins with %+v (%v)", h, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "xbuild-*.tar")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }

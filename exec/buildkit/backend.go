@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,8 @@ type DialOptions struct {
 	Name string
 	// DockerConfig is the folder of docker's config.json. Empty means $DOCKER_CONFIG, else ~/.docker.
 	DockerConfig string
+	// Stdout is where archives without a file go; nil means that none can.
+	Stdout io.Writer
 	// Owner gets the files of local outputs.
 	Owner output.Owner
 }

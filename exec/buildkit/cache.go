@@ -217,6 +217,9 @@ func (e *export) inlineCache(opt *client.SolveOpt) {
 		return
 	}
 	for _, b := range e.builds {
+		if b.Values.Args["BUILDKIT_INLINE_CACHE"] == "1" { // how it was asked for before there was cache-to
+			opt.CacheExports = []client.CacheOptionsEntry{{Type: cacheInline}}
+		}
 		for _, c := range b.CacheTo {
 			if c.Type == cacheInline {
 				opt.CacheExports = []client.CacheOptionsEntry{{Type: cacheInline, Attrs: maps.Clone(c.Attrs)}}

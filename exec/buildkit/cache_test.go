@@ -92,8 +92,8 @@ func TestCaches(t *testing.T) {
 			p.cfg.Targets[1].Base.Dockerfile = filepath.Join(p.dir, "b.Dockerfile")
 			o := p.mustRun("a", "b")
 			for _, e := range o.events {
-				if e.Type == exec.Message {
-					t.Errorf("remark %q", e.Name)
+				if e.Type == exec.Message && !strings.Contains(e.Name, "was not read: it does not exist") || e.Type == exec.StepDone && e.Err != "" {
+					t.Errorf("%s %q %s", e.Type, e.Name, e.Err)
 				}
 			}
 			want := p.tree("a")

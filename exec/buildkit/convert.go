@@ -45,6 +45,9 @@ type build struct {
 	// entitlements are the privileges that the build file asks for, here and in linked targets.
 	entitlements []string
 	imports      []cacheImport
+
+	solved   chan struct{} // closed when solveErr is set
+	solveErr error
 }
 
 // converted is a Dockerfile that became LLB.
@@ -74,7 +77,7 @@ func (r *run) convert(ctx context.Context, gc gateway.Client, b *build) (convert
 			return converted{}, context.Cause(ctx)
 		}
 		if l.err != nil {
-			return converted{}, &linkError{name, l}
+			return converted{}, &linkError{context: name, link: l, err: l.err}
 		}
 	}
 	if why := b.file.plan.Frontend; why != "" {
@@ -91,17 +94,22 @@ func (r *run) convert(ctx context.Context, gc gateway.Client, b *build) (convert
 	return c, err
 }
 
-// linkError says that a build was not tried since one that it links to failed.
+// linkError says that a build was not tried since one that it links to, or waits for, failed.
 type linkError struct {
 	context string
+	order   bool // it waits for the other and uses nothing of it
 	link    *build
+	err     error // of the other
 }
 
 func (e *linkError) Error() string {
+	if e.order {
+		return fmt.Sprintf("it depends on target %s, which failed", e.link.Target)
+	}
 	return fmt.Sprintf("context %s needs target %s, which failed", e.context, e.link.Target)
 }
 
-func (e *linkError) Unwrap() error { return e.link.err }
+func (e *linkError) Unwrap() error { return e.err }
 
 func (r *run) convertHere(ctx context.Context, gc gateway.Client, b *build) (converted, error) {
 	s, err := r.newShim(gc, b)

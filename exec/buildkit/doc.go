@@ -11,9 +11,14 @@
 //  2. given one common copy of each folder it reads (locals.go, context.go),
 //  3. solved, all of them at once (run.go).
 //
-// Only when every one of them has succeeded are results written: local files are received into a staging folder and
-// checked (export_local.go), images are pushed (export_image.go), and last the staged files replace those at their
-// destinations. The hub stays open meanwhile, so that nothing is built twice and nothing is collected.
+// What BuildKit grants or remembers for a whole request gets a request of its own beside the hub: privileges, retries
+// (alone.go), attestations, cache exports (cache.go), outputs that are streams (export_archive.go). Secrets and SSH agents
+// have the names that the plan gave them, since a session offers an id only once (private.go, rename.go).
+//
+// Only when every build has succeeded are results written. First comes what nobody sees: local files are received into a
+// staging folder and checked (export_local.go, verify.go), archives too, images are pushed by digest (export_image.go). Then
+// the staged files replace those at their destinations, images go into a Docker Engine (export_engine.go), and tags move
+// last (export.go). The hub stays open meanwhile, so that nothing is built twice and nothing is collected.
 //
 // Promised: a destination is not touched and no tag is moved unless all builds of the run succeeded; a failing step
 // that several builds share is one exec.Failure; failures point into the file that the user wrote, also where the plan

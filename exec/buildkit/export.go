@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
@@ -35,17 +37,23 @@ type export struct {
 }
 
 // parallelExports bounds how many results are made at the same time.
-const parallelExports = 4
+const parallelExports = 16
 
 // exportAll makes every result that is not a folder of files, in an order that leaves no half release behind: first what
 // nobody sees (archives go to the staging folder, images to their registries by digest, caches), then the files
 // at their destinations, then the engine's images, and the tags last.
 func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 	var first, engine, last []func(context.Context) error
-	pushed := 0
+	moves := 0 // of files into place, images into an engine, and tags
+	if r.export.staging != nil {
+		moves++
+	}
 	for _, e := range r.exports {
-		if e.output.Type == schema.OutputImage && e.output.Push {
-			pushed += max(1, len(e.tags))
+		switch {
+		case e.output.Type == schema.OutputImage && e.output.Push:
+			moves += max(1, len(e.tags))
+		case e.output.Type == schema.OutputDocker:
+			moves++
 		}
 	}
 	for _, e := range r.exports {
@@ -58,7 +66,7 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 		case e.output.Type == schema.OutputDocker:
 			engine = append(engine, step(r.load))
 		default:
-			if e.output.Push && pushed > 1 && !e.byDigest() && !r.classic() {
+			if e.output.Push && moves > 1 && !e.byDigest() && !r.classic() {
 				first = append(first, step(r.pushDigest))
 			}
 			last = append(last, step(r.exportImage))
@@ -74,23 +82,48 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 			g.Go(func() error { return f(gctx) })
 		}
 		if err := g.Wait(); err != nil {
+			r.reportDone()
 			return err
 		}
 	}
-	for _, e := range r.exports {
-		if e.done.Target != "" && e.key == "" { // files are reported when they are in place
-			r.outputs = append(r.outputs, e.done)
-		}
-	}
+	r.reportDone()
 	return nil
 }
 
-// exportStep does one thing for an export and notes its failure.
+// reportDone adds the images that were stored or tagged to the result of the run, also if another one failed. Files are
+// reported when they are in place.
+func (r *run) reportDone() {
+	for _, e := range r.exports {
+		if e.done.Target != "" && e.key == "" {
+			r.outputs = append(r.outputs, e.done)
+		}
+	}
+}
+
+// exportPauses are the times before an export is tried again that a registry did not take.
+var exportPauses = []time.Duration{time.Second, 3 * time.Second}
+
+// exportStep does one thing for an export and notes its failure. All content is cached, so trying again is cheap.
 func (r *run) exportStep(ctx context.Context, e *export, do func(context.Context, *export) error) error {
 	if ctx.Err() != nil {
 		return errStopped
 	}
 	err := do(ctx, e)
+	for _, pause := range exportPauses {
+		f := &exec.Failure{}
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		if classify(f, err); f.Kind != exec.Registry {
+			break
+		}
+		r.remark(fmt.Sprintf("%s: %s; it is tried again in %s", e.title(), cleanMessage(err), pause))
+		select {
+		case <-time.After(pause):
+			err = do(ctx, e)
+		case <-ctx.Done():
+		}
+	}
 	if err == nil {
 		return nil
 	}
@@ -216,10 +249,22 @@ func (e *export) attrs() map[string]string {
 			}
 		}
 		if len(e.tags) > 0 {
-			attrs["name"] = strings.Join(e.tags, ",")
+			attrs["name"] = fullNames(e.tags)
 		}
 	}
 	return attrs
+}
+
+// fullNames are names with registry and tag: an engine's store knows an image by no shorter one.
+func fullNames(tags []string) string {
+	var out []string
+	for _, t := range tags {
+		if ref, err := reference.ParseNormalizedNamed(t); err == nil {
+			t = reference.TagNameOnly(ref).String()
+		}
+		out = append(out, t)
+	}
+	return strings.Join(out, ",")
 }
 
 // title names the result in messages.

@@ -2,6 +2,8 @@ package buildkit
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 
+	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/schema"
 )
 
@@ -18,7 +21,7 @@ import (
 func (r *run) archive(ctx context.Context, e *export) error {
 	r.announce("receiving", e)
 	dir := filepath.Join(r.export.dir(), e.key)
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := r.makeArchiveFolder(e, dir); err != nil {
 		return err
 	}
 	entry := client.ExportEntry{Type: string(e.output.Type), Attrs: e.attrs()}
@@ -30,21 +33,90 @@ func (r *run) archive(ctx context.Context, e *export) error {
 	if e.output.Place() == schema.Folder {
 		entry.OutputDir = dir
 	} else {
-		entry.Output = func(map[string]string) (io.WriteCloser, error) { return os.Create(r.archiveFile(e)) }
+		entry.Output = func(map[string]string) (io.WriteCloser, error) { return r.archiveFile(e) }
 	}
 	resp, err := r.receiveFrom(ctx, e, entry)
 	if err != nil {
 		return err
 	}
 	r.report(ctx, e, resp)
+	if e.toStdout() {
+		return nil
+	}
 	// The content store leaves its workshop behind.
 	return os.RemoveAll(filepath.Join(dir, "ingest"))
 }
 
-// archiveFile is where an archive is received.
-func (r *run) archiveFile(e *export) string {
-	return filepath.Join(r.export.dir(), e.key, filepath.Base(e.output.Dest))
+// makeArchiveFolder makes the folder for an export in the staging folder. A second attempt begins anew.
+func (r *run) makeArchiveFolder(e *export, dir string) error {
+	if e.toStdout() {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o755)
 }
+
+// toStdout reports whether the archive goes to standard output.
+func (e *export) toStdout() bool { return e.output.Dest == schema.Stdout }
+
+// copyToStdout prints the archive that goes there, now that it is complete.
+func (r *run) copyToStdout() error {
+	for _, e := range r.exports {
+		if !e.toStdout() {
+			continue
+		}
+		_, err := r.stdoutFile.Seek(0, io.SeekStart)
+		if err == nil {
+			e.done.Files = 1
+			e.done.Bytes, err = io.Copy(r.Backend.opt.Stdout, r.stdoutFile)
+		}
+		if err != nil {
+			return r.noteExport(fmt.Errorf("the archive cannot be written to standard output: %w", err), exec.OutputFailed, e.builds...)
+		}
+		r.outputs = append(r.outputs, e.done)
+	}
+	return nil
+}
+
+// makeStdoutFile makes the file in which an archive for standard output is received. It has no name, so that nothing
+// stays of it whatever happens. The caller closes it.
+func (r *run) makeStdoutFile() error {
+	for _, e := range r.exports {
+		if !e.toStdout() {
+			continue
+		}
+		if r.Backend.opt.Stdout == nil {
+			return exportFailure(e, errors.New("an archive cannot be written to a terminal"), "redirect standard output to a file or another program")
+		}
+		f, err := os.CreateTemp("", "xbuild-*.tar")
+		if err != nil {
+			return exportFailure(e, err, "")
+		}
+		r.stdoutFile = f
+		_ = os.Remove(f.Name()) // fails where a file that is open cannot be removed
+		return nil
+	}
+	return nil
+}
+
+// archiveFile opens the file in which an archive is received.
+func (r *run) archiveFile(e *export) (io.WriteCloser, error) {
+	if !e.toStdout() {
+		return os.Create(filepath.Join(r.export.dir(), e.key, filepath.Base(e.output.Dest)))
+	}
+	_, err := r.stdoutFile.Seek(0, io.SeekStart)
+	if err == nil {
+		err = r.stdoutFile.Truncate(0)
+	}
+	return keepOpen{r.stdoutFile}, err
+}
+
+// keepOpen is a file that is closed by somebody else.
+type keepOpen struct{ io.Writer }
+
+func (keepOpen) Close() error { return nil }
 
 // receiveFrom lets an exporter make the result that sends it to this process. Several such streams in one session are
 // told apart only by their number in a request, so each request has a session of its own; folders are read through the

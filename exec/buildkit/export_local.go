@@ -50,10 +50,13 @@ func (r *run) newLocalExport(owner output.Owner) (*localExport, error) {
 	var uses []plan.Use
 	for _, x := range r.exports {
 		switch x.output.Place() {
+		case schema.Archive:
+			if x.toStdout() {
+				continue
+			}
+			files = append(files, x.output.Dest)
 		case schema.Folder:
 			roots = append(roots, x.output.Dest)
-		case schema.Archive:
-			files = append(files, x.output.Dest)
 		default:
 			continue
 		}
@@ -142,8 +145,8 @@ func (e *localExport) close() {
 	}
 }
 
-// exportLocals receives every local output into the staging folder, with one request for all outputs of equal attributes and privileges,
-// and checks the files.
+// exportLocals receives every local output into the staging folder, with one request for all outputs of equal attributes
+// and privileges, and checks the files.
 func (r *run) exportLocals(ctx context.Context, _ gateway.Client) error {
 	e := r.export
 	for rest := e.items; len(rest) > 0; {
@@ -226,15 +229,6 @@ func (r *run) exportFailed(ctx context.Context, kind exec.FailureKind, err error
 // check looks at every program of a result. One for another machine than the target's is an error if the plan changed
 // the Dockerfile, since then the change is to blame; else it is the user's own and worth a remark.
 func (r *run) check(it *localItem) error {
-	rewritten, vouched := false, ""
-	for _, id := range it.build.Stages {
-		if st := r.plan.Stage(id); st != nil && st.Evidence != nil {
-			rewritten = true
-			if *st.Evidence == plan.Vouched && st.Kind == plan.Cross {
-				vouched = st.Stage
-			}
-		}
-	}
 	root := filepath.Join(r.export.dir(), it.key)
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -246,15 +240,7 @@ func (r *run) check(it *localItem) error {
 			return err
 		}
 		rel, _ := filepath.Rel(root, path) // both come from one walk
-		text := fmt.Sprintf("%s of target %s is %s, but was built for %s", filepath.ToSlash(rel), it.build.Target, wrong.Found, it.build.Platform)
-		if vouched != "" {
-			return fmt.Errorf("%s; nothing was written; %s vouches for stage %s, which may not be right", text, it.build.target.Strategy, vouched)
-		}
-		if rewritten {
-			return fmt.Errorf("%s; nothing was written; build it with strategy \"emulate\", and report this as a bug", text)
-		}
-		r.emit(exec.Event{Type: exec.Message, Time: time.Now(), Name: text})
-		return nil
+		return r.mismatch(it.build, filepath.ToSlash(rel), wrong)
 	})
 }
 
@@ -264,6 +250,9 @@ func (r *run) commitFiles(context.Context) error {
 		r.opt.Read()
 	}
 	e := r.export
+	if err := r.copyToStdout(); err != nil {
+		return err
+	}
 	if e.staging == nil {
 		return nil
 	}
@@ -286,7 +275,7 @@ func (r *run) commitFiles(context.Context) error {
 		}
 	}
 	for _, x := range r.exports {
-		if x.key == "" {
+		if x.key == "" || x.toStdout() {
 			continue
 		}
 		builds = append(builds, x.builds...)

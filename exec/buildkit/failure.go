@@ -53,7 +53,7 @@ func (r *run) note(ctx context.Context, b *build, err error) error {
 func (r *run) key(p problem) string {
 	var link *linkError
 	if errors.As(p.err, &link) {
-		return r.key(problem{build: link.link, err: link.link.err})
+		return r.key(problem{build: link.link, err: link.err})
 	}
 	d := vertexOf(p.err)
 	var exit *gatewaypb.ExitError

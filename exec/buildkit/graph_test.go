@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
 	"github.com/moby/buildkit/frontend/dockerfile/version"
 	"github.com/moby/buildkit/solver/pb"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/tools/txtar"
@@ -22,6 +24,18 @@ import (
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 )
+
+// imageConfig is the configuration of every image: one of triggers for those whose name says so.
+func imageConfig(ref string) *dockerfile.ImageConfig {
+	c := &dockerfile.ImageConfig{Env: []string{"PATH=/bin"}}
+	if strings.HasPrefix(ref, "golang") {
+		c.Workdir = "/go"
+	}
+	if strings.Contains(ref, "onbuild") {
+		c.OnBuild = []string{"COPY . /src", "WORKDIR /src", "ARG TARGETARCH", "RUN make"}
+	}
+	return c
+}
 
 // everyImage answers for any reference with a configuration of the asked platform.
 type everyImage struct{}
@@ -31,7 +45,10 @@ func (everyImage) ResolveImageConfig(_ context.Context, ref string, opt sourcere
 	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
 		p = *opt.ImageOpt.Platform
 	}
-	img := ocispecs.Image{Platform: p, Config: ocispecs.ImageConfig{Env: []string{"PATH=/bin"}}, RootFS: ocispecs.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromString(ref)}}}
+	c := imageConfig(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/"), ":latest"))
+	img := dockerspec.DockerOCIImage{Image: ocispecs.Image{Platform: p, RootFS: ocispecs.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromString(ref)}}},
+		Config: dockerspec.DockerOCIImageConfig{ImageConfig: ocispecs.ImageConfig{Env: c.Env, WorkingDir: c.Workdir},
+			DockerOCIImageConfigExt: dockerspec.DockerOCIImageConfigExt{OnBuild: c.OnBuild}}}
 	dt, err := json.Marshal(img)
 	return ref, digest.FromBytes(dt), dt, err
 }
@@ -43,18 +60,19 @@ type lineSteps struct {
 }
 
 // buildkitSteps converts the file as BuildKit does and groups the operations by the first line of their instruction.
-func buildkitSteps(t *testing.T, text string, target, build schema.Platform, stage string) map[int]lineSteps {
+func buildkitSteps(t *testing.T, text string, target, build schema.Platform) (map[int]lineSteps, error) {
 	t.Helper()
 	mc := llb.Local("context", llb.SessionID("s"), llb.SharedKeyHint("c"))
 	opt := dockerfile2llb.ConvertOpt{MainContext: &mc, MetaResolver: everyImage{}}
+	caps := pb.Caps.CapSet(pb.Caps.All())
+	opt.LLBCaps = &caps
 	tp := ocispecs.Platform{OS: target.OS, Architecture: target.Arch, Variant: target.Variant}
 	opt.TargetPlatform = &tp
 	opt.Config.BuildPlatforms = []ocispecs.Platform{{OS: build.OS, Architecture: build.Arch}}
-	opt.Config.Target = stage
 	opt.SourceMap = llb.NewSourceMap(&mc, "Dockerfile", "Dockerfile", []byte(text))
 	res, err := dockerfile2llb.Dockerfile2LLB(t.Context(), []byte(text), opt)
 	if err != nil {
-		t.Fatalf("BuildKit: %v", err)
+		return nil, err
 	}
 	def, err := res.State.Marshal(t.Context())
 	if err != nil {
@@ -68,27 +86,33 @@ func buildkitSteps(t *testing.T, text string, target, build schema.Platform, sta
 		}
 		dg := digest.FromBytes(dt).String()
 		locs := def.Source.Locations[dg]
-		if locs == nil || len(locs.Locations) == 0 {
+		if locs == nil {
 			continue
 		}
-		line := int(locs.Locations[0].Ranges[0].Start.Line)
-		s := out[line]
-		s.digests = append(s.digests, dg)
-		if op.GetExec() != nil && op.Platform != nil {
-			s.platform = schema.Platform{OS: op.Platform.OS, Arch: op.Platform.Architecture, Variant: op.Platform.Variant}.String()
+		for _, at := range locs.Locations { // several where stages do the same
+			if len(at.Ranges) == 0 { // an image of which the file says nothing else
+				continue
+			}
+			line := int(at.Ranges[0].Start.Line)
+			s := out[line]
+			s.digests = append(s.digests, dg)
+			if op.GetExec() != nil && op.Platform != nil {
+				s.platform = schema.Platform{OS: op.Platform.OS, Arch: op.Platform.Architecture, Variant: op.Platform.Variant}.String()
+			}
+			slices.Sort(s.digests)
+			out[line] = s
 		}
-		slices.Sort(s.digests)
-		out[line] = s
 	}
-	return out
+	return out, nil
 }
 
 // TestGraphIsBuildKits compares, for every Dockerfile of the planner's tests: which instructions become steps, on which
-// platform each RUN is, and which steps two platforms share by digest.
+// platform each RUN is, and which steps two platforms share by digest. A file that BuildKit refuses must be refused here, too.
+// XBUILD_DOCKERFILE_CORPUS adds a folder of files.
 func TestGraphIsBuildKits(t *testing.T) {
 	files := 0
 	steps := 0
-	for _, pattern := range []string{"../../plan/testdata/*.txtar", "../../plan/dockerfile/testdata/cross/*.txtar"} {
+	for _, pattern := range []string{"../../plan/testdata/*.txtar", "../../plan/testdata/corpus/*.txtar", "../../plan/dockerfile/testdata/cross/*.txtar"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -108,6 +132,21 @@ func TestGraphIsBuildKits(t *testing.T) {
 			}
 		}
 	}
+	others, err := filepath.Glob(filepath.Join(os.Getenv("XBUILD_DOCKERFILE_CORPUS"), "*Dockerfile*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range others {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if foreign, _ := dockerfile.Frontend(text, nil); !foreign {
+			files++
+			t.Run(filepath.Base(name), func(t *testing.T) { steps += compareGraphs(t, string(text)) })
+		}
+	}
+	t.Logf("%d steps of %d files", steps, files)
 	if files < 60 || steps < 300 {
 		t.Errorf("compared %d steps of %d files only", steps, files)
 	}
@@ -122,18 +161,21 @@ type stepKey struct {
 func compareGraphs(t *testing.T, text string) int {
 	build := schema.MustPlatform("linux/amd64")
 	targets := []schema.Platform{build, schema.MustPlatform("linux/arm64"), schema.MustPlatform("linux/arm/v7")}
-	f, d := dockerfile.Parse("Dockerfile", []byte(text))
-	if d.HasErrors() {
-		t.Fatal(d)
-	}
+	f, refused := dockerfile.Parse("Dockerfile", []byte(text))
 	ours, theirs := map[stepKey]string{}, map[stepKey]string{}
 	for _, target := range targets {
-		g, d := f.Resolve(dockerfile.Env{Build: build, Target: target, Context: "/ctx",
-			Image: func(string) *dockerfile.ImageConfig { return &dockerfile.ImageConfig{Env: []string{"PATH=/bin"}} }})
-		if d.HasErrors() {
-			t.Fatal(d)
+		bk, err := buildkitSteps(t, text, target, build)
+		d := refused
+		var g *dockerfile.Graph
+		if !d.HasErrors() {
+			g, d = f.Resolve(dockerfile.Env{Build: build, Target: target, Context: "/ctx", Image: imageConfig})
 		}
-		bk := buildkitSteps(t, text, target, build, "")
+		if err != nil || d.HasErrors() {
+			if err == nil || !d.HasErrors() {
+				t.Errorf("for %s: BuildKit says %v, xbuild %v", target, err, d)
+			}
+			return 0
+		}
 		for i, n := range g.Nodes {
 			if !g.Reached[i] {
 				continue

@@ -26,7 +26,7 @@ func (r *run) primers() map[*build]*primer {
 	leaders, users := map[key]*primer{}, map[key]map[string]bool{}
 	of := map[*build]key{}
 	for _, b := range r.builds {
-		if !b.Requested || b.err != nil || len(b.entitlements) > 0 {
+		if !b.Requested || b.err != nil || b.alone() || len(b.After) > 0 {
 			continue
 		}
 		for _, id := range b.Stages {
@@ -53,17 +53,21 @@ func (r *run) primers() map[*build]*primer {
 	return out
 }
 
-// prime builds the step that goes ahead if b leads, and waits for it otherwise. An error is the leader's own; the others
-// go on and meet it themselves if they need that step.
-func (r *run) prime(ctx context.Context, gc gateway.Client, b *build, p *primer) error {
-	if p == nil {
-		return nil
+// wait returns when the step that goes ahead is built, at once for the build that leads.
+func (p *primer) wait(ctx context.Context, b *build) {
+	if p == nil || p.leader == b {
+		return
 	}
-	if p.leader != b {
-		select {
-		case <-p.done:
-		case <-ctx.Done():
-		}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+	}
+}
+
+// prime builds the step that goes ahead if b leads. An error is the leader's own; the others go on and meet it themselves
+// if they need that step.
+func (r *run) prime(ctx context.Context, gc gateway.Client, b *build, p *primer) error {
+	if p == nil || p.leader != b {
 		return nil
 	}
 	defer close(p.done)

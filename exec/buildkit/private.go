@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/session/sshforward"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 
 	"github.com/xbuild/xbuild/exec"
@@ -58,9 +60,25 @@ func (r *run) newPrivate() (*private, error) {
 			}
 			p.agents = append(p.agents, a)
 		}
+		p.agentForGit(b)
 	}
 	slices.SortStableFunc(p.words, func(a, b []byte) int { return len(b) - len(a) })
 	return p, nil
+}
+
+// agentForGit offers the user's agent to a build that reads a repository by ssh, as Bake does, if there is one.
+func (p *private) agentForGit(b *build) {
+	byssh := func(s string) bool { return strings.HasPrefix(s, "ssh://") || strings.HasPrefix(s, "git@") }
+	if !byssh(b.Values.Context) && !slices.ContainsFunc(slices.Collect(maps.Values(b.Values.Contexts)), byssh) {
+		return
+	}
+	a := sshprovider.AgentConfig{ID: nameOf(b.SSHNames, sshforward.DefaultID)}
+	if slices.ContainsFunc(p.agents, func(x sshprovider.AgentConfig) bool { return x.ID == a.ID }) {
+		return
+	}
+	if _, err := sshprovider.NewSSHAgentProvider([]sshprovider.AgentConfig{a}); err == nil {
+		p.agents = append(p.agents, a)
+	}
 }
 
 // nameOf is the name of an id.

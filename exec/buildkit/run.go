@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -58,6 +59,8 @@ type run struct {
 	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
 	engines  map[string]*engine // by address
+
+	stdoutFile *os.File // of an archive for standard output
 }
 
 // Run executes the plan; see the package documentation. The result tells how each build was solved, also after a
@@ -72,6 +75,13 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 	defer r.export.close()
 	if err := r.checkExports(ctx); err != nil {
 		return nil, err
+	}
+	if err := r.makeStdoutFile(); err != nil {
+		return nil, err
+	}
+	if f := r.stdoutFile; f != nil {
+		defer os.Remove(f.Name())
+		defer f.Close()
 	}
 	if opt.Reading != nil {
 		opt.Reading()
@@ -102,7 +112,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 		if r.files[f.ID] == nil {
 			r.files[f.ID] = newSourceFile(f)
 		}
-		bd := &build{Build: pb, target: t, file: r.files[f.ID], links: map[string]*build{}, ready: make(chan struct{})}
+		bd := &build{Build: pb, target: t, file: r.files[f.ID], links: map[string]*build{}, ready: make(chan struct{}), solved: make(chan struct{})}
 		for name, u := range pb.Links {
 			l := byUse[u]
 			if l == nil {
@@ -202,7 +212,7 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.exportLocals, r.exportAll}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {
@@ -251,43 +261,6 @@ func (r *run) define(context.Context, gateway.Client) error {
 		for _, f := range r.files {
 			b.def.Source = f.mapSources(b.def.Source)
 		}
-	}
-	return nil
-}
-
-// solveAll builds every requested target and platform. Linked ones are part of those that use them.
-func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
-	g, gctx := errgroup.WithContext(ctx)
-	if r.opt.Parallel > 0 {
-		g.SetLimit(r.opt.Parallel)
-	}
-	primers := r.primers()
-	for _, b := range r.builds {
-		if !b.Requested || b.err != nil {
-			continue
-		}
-		g.Go(func() error {
-			if gctx.Err() != nil {
-				return context.Cause(gctx)
-			}
-			err := r.prime(gctx, gc, b, primers[b])
-			switch {
-			case err != nil:
-			case len(b.entitlements) > 0:
-				err = r.solveAlone(ctx, b)
-			default:
-				_, err = gc.Solve(gctx, r.solveRequest(b))
-			}
-			return r.note(gctx, b, err)
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.problems) > 0 { // of builds that were let finish
-		return errStopped
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package buildkit
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -196,12 +198,24 @@ func (s *steps) vertex(v *client.Vertex) {
 	}
 	st.held = false
 	s.log(st, st.completed, nil, true)
+	if ref, ok := strings.CutPrefix(strings.TrimPrefix(st.name, "[internal] "), importing); ok && v.Error != "" {
+		// A build without its cache is only slower, and that of a first run does not exist.
+		why := "it does not exist"
+		if !strings.HasSuffix(v.Error, "not found") {
+			why = cleanMessage(errors.New(v.Error))
+		}
+		s.emit(exec.Event{Type: exec.Message, Time: st.completed, Name: fmt.Sprintf("the cache %s was not read: %s", ref, why)})
+		v.Error = ""
+	}
 	ev.Type, ev.Time, ev.Started, ev.Cached, ev.Err = exec.StepDone, st.completed, st.started, v.Cached, v.Error
 	if ev.Started.IsZero() {
 		ev.Started = st.completed
 	}
 	s.emit(ev)
 }
+
+// importing begins the title of the step that looks for a cache.
+const importing = "importing cache manifest from "
 
 // flush reports the images that were looked up and never needed: what is built on them came from the cache.
 func (s *steps) flush() {

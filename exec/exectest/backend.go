@@ -57,5 +57,10 @@ func (b *Backend) Run(ctx context.Context, _ *plan.Plan, _ exec.Options, emit fu
 	return &b.Result, b.Err
 }
 
+// Call answers nothing.
+func (b *Backend) Call(context.Context, *plan.Plan, exec.Options) ([]exec.Answer, error) {
+	return nil, nil
+}
+
 // Close does nothing.
 func (b *Backend) Close() error { return nil }

@@ -63,7 +63,12 @@ func Check(path string, p schema.Platform) error {
 		return err
 	}
 	defer f.Close()
-	ms := machines(f)
+	return CheckContent(path, f, p)
+}
+
+// CheckContent is [Check] for the content of a file that is not on this machine; path is for the error only.
+func CheckContent(path string, r io.ReaderAt, p schema.Platform) error {
+	ms := machines(r)
 	if len(ms) == 0 || slices.ContainsFunc(ms, func(m machine) bool { return m.fits(p) }) {
 		return nil
 	}

@@ -116,6 +116,10 @@ func (a *analysis) copied(n *Node, c Copy, fs *files) {
 		a.input(n, c.From, c.Image, c.Dest, c.Line)
 	}
 	fs.write(c.Dest, false, foreign)
+	named := func(s string) bool { return path.Base(s) == "go" }
+	if lookedUp(n, c.Dest) && slices.ContainsFunc(c.Sources, named) || named(c.Dest) && lookedUp(n, path.Dir(c.Dest)) {
+		a.add(n, c.Line, &Problem{Code: "toolchain-changed", Reason: fmt.Sprintf("copies a command named go to %s", c.Dest)})
+	}
 }
 
 // input judges what a stage gets from outside the group.
@@ -145,6 +149,12 @@ func commandPlace(n *Node, p string) bool {
 	return slices.ContainsFunc(strings.Split(v, ":"), func(dir string) bool { return path.IsAbs(dir) && (within(p, dir) || within(dir, p)) })
 }
 
+// lookedUp reports whether commands are looked up in dir.
+func lookedUp(n *Node, dir string) bool {
+	v, _ := n.Env.Get("PATH")
+	return onPath(dir) || slices.Contains(strings.Split(v, ":"), dir)
+}
+
 // environment is what pinning sets for a RUN, or why the file's own values stand against it.
 func (a *analysis) environment(r *Run) map[string]string {
 	env := maps.Clone(a.given)
@@ -170,7 +180,7 @@ func (a *analysis) overridden(r *Run) *Problem {
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		v, ok := r.Env.Get(k)
 		if !ok {
-			v = a.g.automatic[k]
+			v, _ = a.g.automatic.Get(k)
 		}
 		if v != want[k] {
 			return &Problem{Code: "target-changed", Reason: fmt.Sprintf("%s is set to %q by the Dockerfile or an argument", k, v)}
@@ -191,11 +201,13 @@ func (a *analysis) run(n *Node, r *Run, fs *files) {
 		return
 	}
 	a.mounts(n, r, fs)
+	tainted := false
 	for _, c := range s.Calls {
 		if name, _ := commandName(c.Args[0].Text); name == "env" && len(c.Args) > 1 {
 			c = unwrapEnv(c)
 		}
-		a.call(n, r, fs, c)
+		a.call(n, r, fs, c, tainted)
+		tainted = tainted || c.Read && fs.readsForeign(c)
 	}
 	for _, m := range r.Mounts { // what is written there stays in no layer
 		fs.hide(mountPoint(m, r))
@@ -252,14 +264,14 @@ func unwrapEnv(c call) call {
 	return out
 }
 
-func (a *analysis) call(n *Node, r *Run, fs *files, c call) {
+func (a *analysis) call(n *Node, r *Run, fs *files, c call, tainted bool) {
 	name, system := commandName(c.Args[0].Text)
 	switch {
 	case c.Args[0].Dyn || !system || runsProduct(c.Args[0].Text, fs.products):
 	case name == "go":
 		a.goCall(n, r, fs, c)
 		for _, w := range c.Writes {
-			fs.write(join(c.Dir.Text, w.Text), w.Dyn || c.Dir.Dyn, true)
+			fs.write(join(c.Dir.Text, w.Text), w.Dyn || c.Dir.Dyn, false)
 		}
 		return
 	case slices.Contains(packageManagers, name):
@@ -274,7 +286,7 @@ func (a *analysis) call(n *Node, r *Run, fs *files, c call) {
 		a.add(n, r.Line, p)
 		return
 	}
-	fs.command(c)
+	fs.command(c, tainted)
 }
 
 func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
@@ -285,6 +297,12 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 		if !slices.Contains(a.compile[n.Index], r) {
 			a.compile[n.Index] = append(a.compile[n.Index], r)
 		}
+	}
+	if v.problem == nil && forBrowser(c) { // the same whatever the target
+		for _, p := range v.products {
+			fs.write(p.Path, false, p.Dir && fs.image(p.Path))
+		}
+		return
 	}
 	if v.sensitive || isBuild(c) {
 		if p := goEnvironment(c, r.Env, a.given); p != nil {
@@ -297,7 +315,13 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 		return
 	}
 	if v.compiles {
+		if image := official(n.Root().Image); slices.Contains(knownImages, image) && image != "golang" {
+			a.add(n, r.Line, &Problem{Code: "toolchain-unknown", Reason: fmt.Sprintf("Go does not come with %s, so it is not known for which machine it is", n.Root().Image)})
+		}
 		a.add(n, r.Line, cgoOff(c, n, fs))
+		if w := fs.embeddable(c.Dir.Text); w != "" {
+			a.add(n, r.Line, &Problem{Code: "foreign-input", Reason: fmt.Sprintf("%s is a file of the build platform, which a program may have in it", w)})
+		}
 	}
 	if v.sensitive {
 		a.checks[n.Index] = c.Args[1].Text == "vet" && (a.checks[n.Index] || a.sensitive[n.Index] == nil)
@@ -313,6 +337,12 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 		fs.write(v.bin+"/"+a.given["GOOS"]+"_"+a.given["GOARCH"], false, true) // the link that pinning adds
 	}
 	fs.products = append(fs.products, v.products...)
+}
+
+// forBrowser reports whether the command itself chooses WebAssembly, which is no target platform.
+func forBrowser(c call) bool {
+	os, arch := c.Env["GOOS"], c.Env["GOARCH"]
+	return (os.Text == "js" || os.Text == "wasip1") && arch.Text == "wasm" && !os.Dyn && !arch.Dyn
 }
 
 // cgoOff refuses a go build that may compile C code when it is not told otherwise.

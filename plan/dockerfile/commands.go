@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,7 +19,7 @@ type Problem struct {
 var neutralCommands = strings.Fields(`mkdir cd echo printf true false : cp mv ls cat set test [ [[ touch git rm rmdir ln chmod chown
 	sed grep egrep fgrep head tail sort uniq wc tr cut basename dirname date pwd export unset sleep find tar gzip gunzip unzip tree install
 	tee sha256sum readlink realpath id whoami awk diff cmp exit umask command which type stat du nproc seq expr setcap
-	adduser addgroup useradd groupadd usermod groupmod passwd update-ca-certificates mktemp`)
+	adduser addgroup useradd groupadd usermod groupmod passwd update-ca-certificates mktemp wait`)
 
 // Commands whose exit code or output tells what is in a folder.
 var readers = strings.Fields("[ [[ test cat ls find grep egrep fgrep sed head tail sort uniq wc cut sha256sum readlink realpath awk diff cmp stat du command which type")
@@ -37,7 +38,8 @@ func onPath(dir string) bool {
 var systemDirs = []string{"/bin", "/usr/bin", "/usr/local/bin", "/sbin", "/usr/sbin", "/usr/local/go/bin"}
 
 var (
-	otherManagers = strings.Fields("dpkg rpm pacman pip pip3 npm npx yarn pnpm gem cargo conda brew snap")
+	otherManagers = strings.Fields("dpkg rpm pacman pip pip3 npm npx yarn pnpm gem conda brew snap")
+	compilers     = strings.Fields("gcc g++ cc c++ clang clang++ rustc zig swift swiftc ghc ocamlfind nim crystal dmd ldc2 fpc dotnet javac gfortran")
 	downloaders   = strings.Fields("wget curl aria2c scp rsync ftp")
 	archProbes    = strings.Fields("uname arch lscpu getconf")
 	buildRunners  = strings.Fields("make gmake mage task just bazel ninja cmake meson goreleaser xx-go")
@@ -71,8 +73,12 @@ func plainCommand(c call, products []product) *Problem {
 	switch {
 	case slices.Contains(archProbes, name), name == "dpkg" && hasArg(c, "--print-architecture"), name == "dpkg-architecture":
 		return &Problem{Code: "arch-probe", Reason: name + " answers for the machine it runs on"}
+	case name == "cargo":
+		return &Problem{Code: "other-compiler", Reason: "cargo builds for the machine it runs on"}
 	case slices.Contains(otherManagers, name):
-		return &Problem{Code: "package-installed", Reason: name + " installs packages for the machine it runs on"}
+		return &Problem{Code: "package-installed", Reason: name + " may install programs for the machine it runs on"}
+	case slices.Contains(compilers, name):
+		return &Problem{Code: "other-compiler", Reason: name + " compiles for the machine it runs on"}
 	case slices.Contains(downloaders, name):
 		return &Problem{Code: "download", Reason: name + " downloads files that may be made for one architecture"}
 	case slices.Contains(buildRunners, name):
@@ -85,18 +91,29 @@ func plainCommand(c call, products []product) *Problem {
 	return neutralArgs(name, c)
 }
 
+var (
+	// runsFromTar are options by which tar runs a program.
+	runsFromTar = []string{"--to-command", "--checkpoint-action", "--use-compress-program", "-I", "--rsh-command", "-F", "--info-script", "--new-volume-script"}
+	sedRuns     = regexp.MustCompile(`(^|[;{}\n0-9$/])\s*e(\s|;|$)|^s(.).*[gpIiMm0-9]*e[gpIiMm0-9]*$`)
+	awkRuns     = regexp.MustCompile(`system\s*\(|getline|[^|]\|\s*["a-z(]|"\s*\|[^|]`)
+)
+
 // neutralArgs refuses the uses of neutral commands that look at the machine or run something else.
 func neutralArgs(name string, c call) *Problem {
 	for _, a := range c.Args[1:] {
 		switch {
 		case slices.Contains(readers, name) && (c.Read || strings.HasPrefix(name, "[") || name == "test") && onMachine(join(c.Dir.Text, a.Text), name == "ls" || name == "find"):
 			return &Problem{Code: "arch-probe", Reason: name + " reads " + a.Text + ", which differs between machines"}
+		case name == "command" && a.Text != "-v" && a.Text != "-V" && !hasArg(c, "-v") && !hasArg(c, "-V"):
+			return &Problem{Code: "script", Reason: "command runs another command"}
+		case name == "tar" && slices.ContainsFunc(runsFromTar, func(f string) bool { return strings.HasPrefix(a.Text, f) }),
+			name == "install" && (a.Text == "-s" || strings.HasPrefix(a.Text, "--strip")), name == "git" && a.Text == "foreach",
+			name == "sed" && (a.Text == "-f" || sedRuns.MatchString(a.Text)), name == "awk" && (a.Text == "-f" || awkRuns.MatchString(a.Text)):
+			return &Problem{Code: "script", Reason: name + " " + a.Text + " runs other commands"}
 		case name == "find" && slices.Contains([]string{"-exec", "-execdir", "-ok", "-okdir"}, a.Text):
 			return &Problem{Code: "script", Reason: "find " + a.Text + " runs other commands"}
 		case name == "git" && slices.Contains([]string{"bisect", "filter-branch", "difftool", "mergetool"}, a.Text):
 			return &Problem{Code: "script", Reason: "git " + a.Text + " runs other commands"}
-		case (name == "awk" || name == "sed") && (strings.Contains(a.Text, "system(") || strings.Contains(a.Text, "|getline")):
-			return &Problem{Code: "script", Reason: name + " runs other commands"}
 		}
 	}
 	return nil

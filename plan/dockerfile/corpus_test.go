@@ -16,7 +16,7 @@ import (
 // nothing and pin what it says. XBUILD_DOCKERFILE_CORPUS adds a folder of files to those of the tests.
 func TestAnyDockerfile(t *testing.T) {
 	n := 0
-	for _, pattern := range []string{"testdata/cross/*.txtar", "../testdata/*.txtar", "../testdata/corpus/*.txtar"} {
+	for _, pattern := range []string{"testdata/cross/*.txtar", "testdata/images/*.txtar", "../testdata/*.txtar", "../testdata/corpus/*.txtar"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -32,6 +32,8 @@ type Group struct {
 	Problems []Problem
 
 	compiles bool
+	// done are the analyses that the judgement stands on.
+	done map[*Graph]*analysis
 }
 
 // Sound reports whether the group can be pinned to the build platform.
@@ -79,6 +81,10 @@ func (grp *Group) judge(in CrossInput) {
 			continue
 		}
 		a := analyse(grp, g, in)
+		if grp.done == nil {
+			grp.done = map[*Graph]*analysis{}
+		}
+		grp.done[g] = a
 		a.vouch(grp, g, in)
 		grp.compiles = grp.compiles || a.compiles
 		problems := slices.Concat(a.place(grp, g, in), a.problems)

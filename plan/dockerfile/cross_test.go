@@ -33,6 +33,11 @@ func crossInput(t *testing.T, text, stage string) (*File, CrossInput) {
 // TestRefusals: every Dockerfile of the corpus is refused with its own code, and its minimal sound twin is accepted.
 func TestRefusals(t *testing.T) {
 	files, err := filepath.Glob("testdata/cross/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("testdata/images/*.txtar") // their base images are not made for the end-to-end suite
+	files = append(files, more...)
 	if err != nil || len(files) < 20 {
 		t.Fatalf("%d cases in testdata/cross, want at least 20 (%v)", len(files), err)
 	}
@@ -99,7 +104,7 @@ func checkRewrite(t *testing.T, f *File, in CrossInput, sound []Group) {
 		o := old[rw.Lines[i]-1]
 		inserted := (strings.HasPrefix(l, "ARG ") || strings.HasPrefix(l, "RUN mkdir -p ") && strings.Contains(l, "ln -sfn . ")) && l != o
 		pinned := strings.Replace(l, " --platform=$BUILDPLATFORM", "", 1) == o
-		if !inserted && !pinned {
+		if !inserted && !pinned && l != o {
 			t.Errorf("line %d %q stands for %q", i+1, l, o)
 		}
 	}
@@ -138,6 +143,12 @@ func TestStages(t *testing.T) {
 		"a folder with a sibling's program":  {"FROM golang:1.26-alpine AS base\nFROM base AS tool\nRUN go build -o /out/tool .\nFROM base AS build\nCOPY --from=tool / /t\nRUN go build -o /out/app .\n" + final, "product-reused"},
 		"another build platform":             {"ARG BUILDPLATFORM=linux/386\nFROM golang:1.26-alpine AS build\nRUN go build -o /out/app .\n" + final, "buildplatform-changed"},
 		"nothing to compile":                 {"FROM node AS build\nRUN touch /out/app\n" + final, "no-recipe"},
+		"the image's GOPATH":                 {"FROM golang:1.26-alpine AS build\nWORKDIR $GOPATH/src/app\nRUN go build -o bin/app . && cp bin/app $GOPATH/bin/app\nFROM scratch\nCOPY --from=build /go/bin/app /\n", ""},
+		"Go from the context":                {"FROM debian AS build\nADD go.tar.gz /usr/local/\nRUN CGO_ENABLED=0 /usr/local/go/bin/go build -o /out/app .\n" + final, "toolchain-unknown"},
+		"a heredoc for an interpreter":       {"FROM golang:1.26-alpine AS build\nRUN <<EOF python3\nimport os\nEOF\nRUN go build -o /out/app .\n" + final, "script"},
+		"another go":                         {"FROM golang:1.26-alpine AS build\nCOPY tools/go /usr/local/bin/\nRUN go build -o /out/app .\n" + final, "toolchain-changed"},
+		"a cache among the sources":          {"FROM golang:1.26-alpine AS build\nWORKDIR /src\nRUN --mount=type=cache,target=/src/data go build -o /out/app .\n" + final, "foreign-input"},
+		"a hidden cache among sources":       {"FROM golang:1.26-alpine AS build\nWORKDIR /src\nRUN --mount=type=cache,target=/src/.cache go build -o /out/app .\n" + final, ""},
 		"a link in the folder of go install": {"FROM golang:1.26-alpine AS build\nENV GOPATH=/x\nRUN go install ./cmd/app\nFROM scratch\nCOPY --from=build /x/bin/ /\n", "copies-tree"},
 	} {
 		_, in := crossInput(t, tc.text, "")

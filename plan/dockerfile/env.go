@@ -2,6 +2,8 @@ package dockerfile
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/xbuild/xbuild/schema"
 )
@@ -17,6 +19,8 @@ type Env struct {
 	Contexts map[string]string
 	// Image returns what is known of an image's configuration, nil if nothing is. It may be nil itself.
 	Image func(ref string) *ImageConfig
+	// Whole resolves the stages that the build does not reach, too.
+	Whole bool
 	// RunKeys is what else the steps of RUN depend on, such as the network they have.
 	RunKeys []string
 	// SecretNames and SSHNames say under which other name an id of a secret or SSH mount is known.
@@ -30,33 +34,71 @@ type ImageConfig struct {
 	Workdir string // "" is "/"
 }
 
-// vars is an environment that remembers who set each variable: the line of the ARG or ENV, 0 for a value from outside.
-type vars struct {
-	keys []string
-	val  map[string]string
-	line map[string]int
+// vars is an environment that remembers who set each variable. It is short, so that looking through it beats a map, above all
+// where it is copied for each step.
+type vars struct{ list []variable }
+
+type variable struct {
+	key, value string
+	line       int // of the ARG or ENV, 0 for a value from outside
 }
 
-func newVars() *vars { return &vars{val: map[string]string{}, line: map[string]int{}} }
+func (v *vars) find(key string) *variable {
+	for i := range v.list {
+		if v.list[i].key == key {
+			return &v.list[i]
+		}
+	}
+	return nil
+}
 
 func (v *vars) set(key, value string, line int) {
-	if _, ok := v.val[key]; !ok {
-		v.keys = append(v.keys, key)
+	if have := v.find(key); have != nil {
+		have.value, have.line = value, line
+		return
 	}
-	v.val[key], v.line[key] = value, line
+	v.list = append(v.list, variable{key, value, line})
 }
 
 // Get and Keys make vars usable by BuildKit's word expansion.
-func (v *vars) Get(key string) (string, bool) { s, ok := v.val[key]; return s, ok }
-func (v *vars) Keys() []string                { return v.keys }
+func (v *vars) Get(key string) (string, bool) {
+	if have := v.find(key); have != nil {
+		return have.value, true
+	}
+	return "", false
+}
 
-func (v *vars) clone() *vars {
-	w := newVars()
-	w.keys = slices.Clone(v.keys)
-	for _, k := range v.keys {
-		w.val[k], w.line[k] = v.val[k], v.line[k]
+func (v *vars) Keys() []string {
+	out := make([]string, len(v.list))
+	for i := range v.list {
+		out[i] = v.list[i].key
+	}
+	return out
+}
+
+func (v *vars) clone() *vars { return &vars{list: slices.Clone(v.list)} }
+
+// namedIn are the variables that a text names.
+func (v *vars) namedIn(text string) *vars {
+	w := &vars{}
+	for _, x := range v.list {
+		if strings.Contains(text, x.key) {
+			w.list = append(w.list, x)
+		}
 	}
 	return w
+}
+
+// sorted is a text that is equal for equal values.
+func (v *vars) sorted() string {
+	list := slices.Clone(v.list)
+	slices.SortFunc(list, func(a, b variable) int { return strings.Compare(a.key, b.key) })
+	var b []byte
+	for _, x := range list {
+		b = append(append(b, x.key...), '=')
+		b = append(strconv.AppendQuote(b, x.value), ';')
+	}
+	return string(b)
 }
 
 // globalVars are the automatic arguments; a build argument of the same name replaces each, as in BuildKit.
@@ -64,7 +106,7 @@ func globalVars(e Env, target string) *vars {
 	if target == "" {
 		target = "default"
 	}
-	v := newVars()
+	v := &vars{}
 	for _, kv := range [][2]string{
 		{"BUILDPLATFORM", e.Build.String()}, {"BUILDOS", e.Build.OS}, {"BUILDOSVERSION", ""},
 		{"BUILDARCH", e.Build.Arch}, {"BUILDVARIANT", e.Build.Variant},

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
@@ -22,6 +24,20 @@ type File struct {
 	Stages []Stage
 
 	ast *parser.Node
+	// meta are the ARGs before the first FROM, from and commands what each stage says.
+	meta     []instructions.ArgCommand
+	from     []instructions.Stage // without commands
+	commands [][]parsedCommand
+	// isReference says of each stage that its base, as written, can be an image reference.
+	isReference []bool
+}
+
+// parsedCommand is one instruction of a stage. BuildKit expands a command in place, so that one with something to expand is
+// parsed anew for each build.
+type parsedCommand struct {
+	node *parser.Node
+	// fixed is the command if there is nothing to expand in it, else nil.
+	fixed instructions.Command
 }
 
 // Stage is one stage as written.
@@ -59,14 +75,17 @@ func Parse(path string, text []byte) (*File, diag.List) {
 	if err != nil {
 		return fail("dockerfile-syntax", "The Dockerfile cannot be parsed", err)
 	}
-	stages, _, err := instructions.Parse(res.AST, nil)
+	stages, meta, err := instructions.Parse(res.AST, nil)
 	if err != nil {
 		return fail("dockerfile-syntax", "The Dockerfile cannot be parsed", err)
 	}
 	if len(stages) == 0 {
 		return fail("dockerfile-no-stage", "The Dockerfile has no stage", errors.New("it needs at least one FROM instruction"))
 	}
-	f := &File{Path: path, Text: text, Escape: res.EscapeToken, ast: res.AST}
+	f := &File{Path: path, Text: text, Escape: res.EscapeToken, ast: res.AST, meta: meta}
+	if err := f.keep(res.AST, stages); err != nil {
+		return fail("dockerfile-syntax", "The Dockerfile cannot be parsed", err)
+	}
 	total := bytes.Count(text, []byte("\n")) + 1
 	for i, s := range stages {
 		f.Stages = append(f.Stages, Stage{Index: i, Name: s.Name, BaseName: s.BaseName, Platform: s.Platform,
@@ -76,6 +95,49 @@ func Parse(path string, text []byte) (*File, diag.List) {
 		}
 	}
 	return f, nil
+}
+
+// keep stores the instructions that were parsed, next to their nodes.
+func (f *File) keep(ast *parser.Node, stages []instructions.Stage) error {
+	at := 0
+	for _, n := range ast.Children {
+		switch {
+		case strings.EqualFold(n.Value, "FROM"):
+			st := stages[len(f.from)]
+			st.Commands = nil
+			_, err := reference.ParseNormalizedNamed(st.BaseName)
+			f.isReference = append(f.isReference, err == nil)
+			f.from, f.commands, at = append(f.from, st), append(f.commands, nil), 0
+		case len(f.from) > 0:
+			i := len(f.from) - 1
+			c := parsedCommand{node: n, fixed: stages[i].Commands[at]}
+			if f.expands(n, c.fixed) {
+				c.fixed = nil
+			} else if run, ok := c.fixed.(*instructions.RunCommand); ok { // its mounts are known only after this
+				if err := run.Expand(func(s string) (string, error) { return s, nil }); err != nil {
+					return parser.WithLocation(err, n.Location())
+				}
+			}
+			f.commands[i] = append(f.commands[i], c)
+			at++
+		}
+	}
+	return nil
+}
+
+// special are the characters without which a word stands for itself.
+func (f *File) special() string { return "$\"'" + string(f.Escape) }
+
+// expands reports whether BuildKit may find something to expand in an instruction.
+func (f *File) expands(n *parser.Node, c instructions.Command) bool {
+	special := f.special()
+	switch c.(type) {
+	case *instructions.ArgCommand: // [walker.arg] expands it
+		return false
+	case *instructions.RunCommand: // only its flags
+		return slices.ContainsFunc(n.Flags, func(s string) bool { return strings.ContainsAny(s, special) })
+	}
+	return len(n.Heredocs) > 0 || strings.ContainsAny(n.Original, special)
 }
 
 // Find returns the index of a stage by name or number; "" is the last stage.

@@ -57,7 +57,8 @@ func (f *files) hide(dir string) {
 }
 
 // command notes what a plain command writes. A copy of a product is a product.
-func (f *files) command(c call) {
+// tainted says that what it reads from a pipe may be of the machine.
+func (f *files) command(c call, tainted bool) {
 	name, _ := commandName(c.Args[0].Text)
 	var args []word
 	for _, a := range c.Args[1:] {
@@ -65,7 +66,7 @@ func (f *files) command(c call) {
 			args = append(args, a)
 		}
 	}
-	foreign := f.readsForeign(c)
+	foreign := tainted || f.readsForeign(c)
 	switch name {
 	case "mkdir", "install":
 		if name == "mkdir" || hasArg(c, "-d") {
@@ -75,7 +76,13 @@ func (f *files) command(c call) {
 			return
 		}
 		f.transfer(args, c.Dir.Text)
-	case "cp", "mv", "ln":
+	case "ln":
+		if len(args) > 1 && (hasArg(c, "-s") || hasArg(c, "-sf") || hasArg(c, "-sfn") || hasArg(c, "-snf") || hasArg(c, "--symbolic")) && !path.IsAbs(args[0].Text) {
+			// A symbolic link leads from where it is.
+			args[0].Text = path.Join(path.Dir(join(c.Dir.Text, args[len(args)-1].Text)), args[0].Text)
+		}
+		f.transfer(args, c.Dir.Text)
+	case "cp", "mv":
 		f.transfer(args, c.Dir.Text)
 	case "tee", "touch", "gzip", "gunzip", "sed", "sort":
 		for _, a := range args {
@@ -89,14 +96,43 @@ func (f *files) command(c call) {
 			}
 			f.write(join(c.Dir.Text, dir.Text), dir.Dyn || c.Dir.Dyn, false)
 		}
-	case "tar", "unzip":
-		for _, a := range args {
-			f.write(join(c.Dir.Text, a.Text), a.Dyn, foreign || f.holdsProduct(join(c.Dir.Text, a.Text)))
+	case "tar":
+		f.tar(c, foreign)
+	case "unzip":
+		to := c.Dir
+		for i, a := range c.Args[:len(c.Args)-1] {
+			if a.Text == "-d" {
+				to = word{Text: join(c.Dir.Text, c.Args[i+1].Text), Dyn: c.Args[i+1].Dyn || c.Dir.Dyn}
+			}
 		}
-		f.write(c.Dir.Text, c.Dir.Dyn, foreign)
+		f.write(to.Text, to.Dyn, foreign)
 	}
 	for _, w := range c.Writes {
 		f.write(join(c.Dir.Text, w.Text), w.Dyn || c.Dir.Dyn, foreign)
+	}
+}
+
+// tar writes an archive, which is neither a product nor the same on all machines if a product is in it, or takes one apart.
+func (f *files) tar(c call, foreign bool) {
+	create, file, to := false, word{}, c.Dir
+	for i, a := range c.Args[1:] {
+		short := i == 0 && !strings.HasPrefix(a.Text, "-") || strings.HasPrefix(a.Text, "-") && !strings.HasPrefix(a.Text, "--")
+		create = create || short && strings.Contains(a.Text, "c") || a.Text == "--create"
+		next := word{}
+		if i+2 < len(c.Args) {
+			next = c.Args[i+2]
+		}
+		switch {
+		case short && strings.HasSuffix(a.Text, "f"):
+			file = word{Text: join(c.Dir.Text, next.Text), Dyn: next.Dyn || c.Dir.Dyn}
+		case a.Text == "-C":
+			to = word{Text: join(c.Dir.Text, next.Text), Dyn: next.Dyn || c.Dir.Dyn}
+		}
+	}
+	if !create {
+		f.write(to.Text, to.Dyn, foreign)
+	} else if file.Text != "" && path.Base(file.Text) != "-" {
+		f.write(file.Text, file.Dyn, foreign || len(f.products) > 0)
 	}
 }
 
@@ -129,12 +165,15 @@ func (f *files) transfer(args []word, dir string) {
 
 // readsForeign reports whether an argument of the command is a file of the machine.
 func (f *files) readsForeign(c call) bool {
-	if c.Dir.Dyn {
+	switch name, _ := commandName(c.Args[0].Text); {
+	case name == "echo" || name == "printf" || name == "git" || name == ":":
+		return false
+	case c.Dir.Dyn:
 		return true
 	}
 	return slices.ContainsFunc(c.Args[1:], func(a word) bool {
-		return strings.Contains(a.Text, "/") && !strings.HasPrefix(a.Text, "-") && !strings.Contains(a.Text, "\n") &&
-			!f.same(join(c.Dir.Text, a.Text)) && !f.isProduct(join(c.Dir.Text, a.Text))
+		p := join(c.Dir.Text, a.Text)
+		return !strings.HasPrefix(a.Text, "-") && !strings.Contains(a.Text, "\n") && !f.same(p) && !f.isProduct(p)
 	})
 }
 
@@ -201,6 +240,24 @@ var neutralFiles = strings.Fields("/etc/ssl/certs /etc/ssl/cert.pem /etc/pki/tls
 
 func neutralInImage(p string) bool {
 	return slices.ContainsFunc(neutralFiles, func(t string) bool { return within(p, t) })
+}
+
+// embeddable is a file of the machine that a program built in workdir may have in it, or "". What a program embeds is in its
+// module, and a module is in one folder of the root.
+func (f *files) embeddable(workdir string) string {
+	top := "/" + strings.SplitN(strings.TrimPrefix(workdir, "/"), "/", 2)[0]
+	for _, dir := range []string{"/go/src", "/usr/src", "/usr/local/src"} {
+		if within(workdir, dir) {
+			top = dir
+		}
+	}
+	for _, w := range f.foreign {
+		hidden := strings.Contains(w, "/.") || strings.Contains(w, "/_")
+		if (within(w, top) || within(workdir, w)) && !hidden && !provided(w) && !within(w, "/go/bin") {
+			return w
+		}
+	}
+	return ""
 }
 
 // take judges a path that another stage takes out. An empty code means that all of it is the target's or the same for all.

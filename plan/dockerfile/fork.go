@@ -44,7 +44,7 @@ func (n *Node) derived(f *Fork, other *Node) (names []string, limit int) {
 			continue
 		}
 		names = append(names, k)
-		if l := n.Env.line[k]; l > f.Declared {
+		if l := n.Env.find(k).line; l > f.Declared {
 			limit = min(limit, l)
 		}
 	}
@@ -56,7 +56,7 @@ func (n *Node) needs(s Step, names []string) bool {
 	if r := n.runAt(s.Line); r != nil {
 		return r.names(names) || !r.neutral(n)
 	}
-	return slices.ContainsFunc(names, func(k string) bool { _, ok := s.env[k]; return ok })
+	return slices.ContainsFunc(names, func(k string) bool { return s.env != nil && s.env.find(k) != nil })
 }
 
 // runAt is the RUN at a line, or nil. ONBUILD triggers, which all stand at the FROM, have none.

@@ -148,11 +148,9 @@ var (
 )
 
 func judgeEnv(c call, args []word) goCall {
-	if len(args) == 0 && c.Read {
-		return bad("arch-probe", "go env prints values of the machine it runs on")
-	}
-	out := goCall{}
+	out, named := goCall{}, false
 	for i, a := range args {
+		named = named || !strings.HasPrefix(a.Text, "-")
 		switch {
 		case a.Dyn:
 			return bad("dynamic-command", "the arguments of go env are not known before it runs")
@@ -170,6 +168,9 @@ func judgeEnv(c call, args []word) goCall {
 		case !slices.Contains(neutralGoEnv, a.Text):
 			return bad("arch-probe", "go env "+a.Text+" prints a value of the machine it runs on")
 		}
+	}
+	if c.Read && !named {
+		return bad("arch-probe", "go env prints values of the machine it runs on")
 	}
 	return out
 }

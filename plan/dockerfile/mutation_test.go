@@ -48,10 +48,20 @@ var mutations = []struct{ name, file, old, new string }{
 	{"products may run", "commands.go", `if runsProduct(arg0, products) {`, `if false {`},
 	{"products on PATH may run", "commands.go", `(onPath(path.Dir(p.Path)) ||`, `(`},
 	{"package managers are fine", "commands.go", `case slices.Contains(otherManagers, name):`, "case name == \"pip\":\n\t\treturn nil\n\tcase slices.Contains(otherManagers, name):"},
+	{"other compilers are fine", "commands.go", `case slices.Contains(compilers, name):`, "case name == \"gcc\":\n\t\treturn nil\n\tcase slices.Contains(compilers, name):"},
 	{"downloads are fine", "commands.go", `case slices.Contains(downloaders, name):`, `case false:`},
 	{"probes are fine", "commands.go", `case slices.Contains(archProbes, name), `, `case `},
 	{"unknown commands are fine", "commands.go", `case !slices.Contains(neutralCommands, name):`, `case false:`},
 	{"scripts are fine", "commands.go", `case slices.Contains(interpreters, name):`, "case name == \"sh\" || name == \"bash\":\n\t\treturn nil\n\tcase slices.Contains(interpreters, name):"},
+	{"any image has Go", "analysis.go", `slices.Contains(knownImages, image) && image != "golang" {`, `slices.Contains(knownImages, image) && image == "none" {`},
+	{"programs embed nothing", "analysis.go", `if w := fs.embeddable(c.Dir.Text); w != "" {`, `if w := fs.embeddable(c.Dir.Text); w == "none" {`},
+	{"pipes bring nothing", "analysis.go", `tainted = tainted || c.Read && fs.readsForeign(c)`, `tainted = tainted && c.Read`},
+	{"command runs nothing", "commands.go", `case name == "command" && a.Text`, `case false && a.Text`},
+	{"tar, sed and awk run nothing", "commands.go", `case name == "tar" && slices`, "case name != \"find\" && name != \"git\":\n\t\t\tcontinue\n\t\tcase name == \"tar\" && slices"},
+	{"go is always the image's", "analysis.go", `return onPath(dir) ||`, `return false &&`},
+	{"words never split", "words.go", `!quoted && len(parts) > 1 && strings`, `false && strings`},
+	{"links start at the working folder", "files.go", `&& !path.IsAbs(args[0].Text) {`, `&& !path.IsAbs(args[0].Text) && false {`},
+	{"any heredoc is a script", "script.go", `|| len(strings.Fields(strings.TrimLeft(src, "<- \t"))) != 1 {`, `{`},
 	{"git may run commands", "commands.go", `case name == "git" && slices`, `case false && slices`},
 	{"find may exec", "commands.go", `case name == "find" && slices`, `case false && slices`},
 	{"/proc is fine", "commands.go", `strings.Fields("/proc /sys`, `strings.Fields("/sys`},
@@ -88,7 +98,7 @@ var mutations = []struct{ name, file, old, new string }{
 	{"set -a does nothing", "evaluate.go", `e.exported[name] = e.exported[name] || e.exportAll`, `_ = e.exportAll`},
 }
 
-// TestMutations takes about a minute and so runs only where XBUILD_TEST_MUTATIONS=1 asks for it, as ./test does.
+// TestMutations takes minutes and so runs only where XBUILD_TEST_MUTATIONS=1 asks for it, as ./test does.
 func TestMutations(t *testing.T) {
 	if os.Getenv("XBUILD_TEST_MUTATIONS") != "1" {
 		t.Skip("set XBUILD_TEST_MUTATIONS=1 to break each soundness condition in turn")
@@ -99,6 +109,7 @@ func TestMutations(t *testing.T) {
 	}
 	for i, m := range mutations {
 		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
 			src, err := os.ReadFile(m.file)
 			if err != nil {
 				t.Fatal(err)

@@ -13,12 +13,14 @@ type Recipe struct {
 	Name string // as people call it
 	// Images are the base images of such a stage, without registry and tag; none means any.
 	Images []string
-	// Commands are what such a stage runs, Problems the codes of what stands against cross-compiling it. One of either is enough.
-	Commands, Problems []string
+	// Commands are what such a stage runs ("cargo", or "cargo install"), Problems the codes of what stands against
+	// cross-compiling it. One of either is enough, if the stage runs nothing of Unless.
+	Commands, Problems, Unless []string
 	// Vouch is what the author has to vouch for, and If when that is true.
 	Vouch Vouch
 	If    string
-	// Tools are what the stage is given, by distribution: "debian", "alpine", or "" for any other.
+	// Tools are what the stage is given, by distribution: "debian", "alpine", or "" for any other. If they are needed and there are
+	// none for a distribution, nothing can be said there.
 	Tools map[string]Tools
 }
 
@@ -29,7 +31,7 @@ type Tools struct {
 }
 
 // recipes in the order in which they are tried; a stage has the first that fits.
-var recipes = []*Recipe{&goHidden, &goCgo, &goPlain, &rust, &zig, &node, &java, &static, &cCompiler}
+var recipes = []*Recipe{&goHidden, &goCgo, &goPlain, &rustTool, &rust, &zig, &node, &java, &static, &cDirect, &cBuild}
 
 // Advice is what could be vouched for about one stage.
 type Advice struct {
@@ -85,18 +87,27 @@ func (a *analysis) advise(n *Node, problems []Problem) *Advice {
 		if !slices.ContainsFunc(r.Commands, func(c string) bool { return called[c] }) && !slices.ContainsFunc(problems, codes) {
 			continue
 		}
-		return &Advice{Stage: n.Title(), Line: n.Line, Recipe: r, Tools: r.Tools[distribution(n, called)]}
+		tools, ok := r.Tools[distribution(n, called)]
+		if len(r.Tools) > 0 && !ok || slices.ContainsFunc(r.Unless, func(c string) bool { return called[c] }) {
+			continue
+		}
+		return &Advice{Stage: n.Title(), Line: n.Line, Recipe: r, Tools: tools}
 	}
 	return nil
 }
 
-// called are the names of all commands of a stage.
+// called are the names of all commands of a stage, alone and with their first one or two arguments.
 func (a *analysis) called(n *Node) map[string]bool {
 	m := map[string]bool{}
 	for _, r := range n.Runs {
 		s := parseScript(scriptInput{Run: r, Shell: n.Shell, Known: n.envKnown})
 		for _, c := range s.Calls {
-			m[path.Base(c.Args[0].Text)] = true
+			name := path.Base(c.Args[0].Text)
+			m[name] = true
+			for _, a := range c.Args[1:min(3, len(c.Args))] {
+				name += " " + a.Text
+				m[name] = true
+			}
 		}
 	}
 	return m

@@ -1,13 +1,26 @@
 package dockerfile
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// cCompiler is C or C++, compiled by what Debian has for the target, or by zig cc where the C library is musl.
-var cCompiler = Recipe{
+// cBuild is C or C++ behind a build tool that asks CC and CXX for its compilers: what Debian has for the target, or zig cc where
+// the C library is musl. A configure script would want to know more.
+var cBuild = Recipe{
 	Code: "c", Name: "C or C++",
-	Commands: strings.Fields("gcc g++ cc c++ clang clang++ make cmake meson ninja configure autogen.sh"),
-	Vouch:    VouchFork, If: "the build asks CC and CXX for its compilers, needs no library but the C library, and runs nothing that it built",
+	Commands: strings.Fields("make cmake meson ninja"), Unless: []string{"configure"},
+	Vouch: VouchFork, If: "the build asks CC and CXX for its compilers, needs no library but the C library, and runs nothing that it built",
 	Tools: map[string]Tools{"debian": debianGCC, "alpine": zigCC},
+}
+
+// cDirect is C or C++ whose compiler is called by its name, which links then lead to the one for the target.
+var cDirect = Recipe{
+	Code: "c", Name: "C or C++",
+	Commands: strings.Fields("gcc g++ cc c++"), Unless: []string{"configure"},
+	Vouch: VouchFork, If: "the build needs no library but the C library, and runs nothing that it built",
+	Tools: map[string]Tools{"debian": {Env: debianGCC.Env, RunBefore: append(slices.Clone(debianGCC.RunBefore),
+		`"for c in gcc cc; do ln -sf $(command -v $CC) /usr/local/bin/$c; done; for c in g++ c++; do ln -sf $(command -v $CXX) /usr/local/bin/$c; done"`)}},
 }
 
 // debianGCC is the cross compiler that Debian and Ubuntu have for each architecture; the machine's own has such a name, too.

@@ -3,11 +3,18 @@ package dockerfile
 // rustTarget is Rust's name of a target with glibc.
 const rustTarget = `${replace(replace(platform.triple, "-linux", "-unknown-linux"), "arm-", "armv7-")}`
 
+// rustTool is a stage that only makes a tool of the build, or a list for it.
+var rustTool = Recipe{
+	Code: "rust", Name: "a tool of the Rust build",
+	Commands: []string{"cargo install", "cargo chef prepare"}, Unless: []string{"cargo build", "cargo chef cook", "rustc"},
+	Vouch: VouchNative, If: "what is built there is only used by the build itself",
+}
+
 // rust: cargo puts the results of another target into a folder of its own, so a link leads there from where COPY looks.
 var rust = Recipe{
 	Code: "rust", Name: "Rust",
-	Commands: []string{"cargo", "rustc"},
-	Vouch:    VouchFork, If: "no crate needs a C library but the standard one, and target/ is no cache mount",
+	Commands: []string{"cargo", "rustc"}, Unless: []string{"cargo install"},
+	Vouch: VouchFork, If: "no crate needs a C library but the standard one, and target/ is no cache mount",
 	Tools: map[string]Tools{
 		"debian": {
 			Env: [][2]string{

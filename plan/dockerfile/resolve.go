@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
@@ -29,7 +30,8 @@ type Graph struct {
 	Contexts      map[string]string
 
 	args      map[string]string // build arguments
-	automatic map[string]string // what an ARG of an automatic name gives
+	env       Env               // what it was made with
+	automatic *vars             // what an ARG of an automatic name gives
 }
 
 // Node is one stage on one platform.
@@ -93,7 +95,7 @@ type Copy struct {
 	Image   string // COPY --from=<image> or named context
 	Sources []string
 	Dest    string // absolute
-	Remote  bool   // ADD of a URL or git repository
+	Remote  bool   // ADD of a URL that is no git repository
 }
 
 // Step is one instruction that changes the file system.
@@ -101,9 +103,8 @@ type Step struct {
 	Line int
 	Key  string
 	// Why names the values that enter the key besides the previous step: variables by name, "COPY --from=NAME", "FROM".
-	env    map[string]string
-	origin map[string]int
-	deps   map[string]string
+	env  *vars
+	deps map[string]string
 }
 
 // resolver holds the state of one Resolve call.
@@ -114,25 +115,22 @@ type resolver struct {
 	global *vars
 	byName map[string]*Node
 	nodes  []*Node
+	done   []bool // by index of the stage
 }
 
 // Resolve gives the file the values of one build. Problems are in the file, with its lines.
 func (f *File) Resolve(env Env) (*Graph, diag.List) {
-	stages, meta, err := instructions.Parse(f.ast, nil)
-	if err != nil { // parsed before: cannot happen
-		return nil, diag.List{}.Errorf("dockerfile-syntax", diag.LineRange(f.Path, 0), "The Dockerfile cannot be parsed", "%v.", err)
-	}
 	idx, ok := f.Find(env.Stage)
 	if !ok {
 		return nil, f.unknownStage(env.Stage)
 	}
 	r := &resolver{f: f, env: env, lex: shell.NewLex(f.Escape), byName: map[string]*Node{}}
-	r.global = globalVars(env, targetName(env.Stage, stages))
-	if d := r.metaArgs(meta); d != nil {
+	r.global = globalVars(env, f.targetName(env.Stage))
+	if d := r.metaArgs(f.meta); d != nil {
 		return nil, d
 	}
 	var diags diag.List
-	for i, st := range stages {
+	for i, st := range f.from {
 		n, d := r.from(i, st)
 		diags = append(diags, d...)
 		r.nodes = append(r.nodes, n)
@@ -140,17 +138,21 @@ func (f *File) Resolve(env Env) (*Graph, diag.List) {
 			r.byName[st.Name] = n
 		}
 	}
-	for i, st := range stages {
+	r.done = make([]bool, len(r.nodes))
+	for i := range r.nodes {
 		if diags.HasErrors() {
 			return nil, diags
 		}
-		diags = append(diags, r.stage(r.nodes[i], st)...)
+		if env.Whole || i == idx {
+			diags = append(diags, r.stage(r.nodes[i])...)
+		}
 	}
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	buildPlatform, _ := r.global.Get("BUILDPLATFORM")
 	g := &Graph{File: f, Nodes: r.nodes, Reached: make([]bool, len(r.nodes)), Result: r.nodes[idx],
-		Target: env.Target, BuildPlatform: r.global.val["BUILDPLATFORM"], Contexts: env.Contexts, args: env.Args, automatic: r.global.val}
+		Target: env.Target, BuildPlatform: buildPlatform, Contexts: env.Contexts, env: env, args: env.Args, automatic: r.global}
 	g.reach(g.Result)
 	return g, nil
 }
@@ -184,9 +186,9 @@ func orNone(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func targetName(stage string, stages []instructions.Stage) string {
+func (f *File) targetName(stage string) string {
 	if stage == "" {
-		return stages[len(stages)-1].Name
+		return f.from[len(f.from)-1].Name
 	}
 	return stage
 }
@@ -207,6 +209,9 @@ func (g *Graph) reach(n *Node) {
 }
 
 func (r *resolver) expand(word string, env shell.EnvGetter) (string, error) {
+	if !strings.ContainsAny(word, r.f.special()) {
+		return word, nil
+	}
 	s, _, err := r.lex.ProcessWord(word, env)
 	return s, err
 }
@@ -237,7 +242,7 @@ func (r *resolver) bad(line int, err error) diag.List {
 
 // from sets what the FROM line says. Commands come later, since COPY --from may name a stage further down.
 func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
-	n := &Node{Stage: r.f.Stages[i], Env: newVars(), Platform: r.env.Target, target: r.env.Target}
+	n := &Node{Stage: r.f.Stages[i], Env: &vars{}, Platform: r.env.Target, target: r.env.Target}
 	base, err := r.expand(st.BaseName, r.global)
 	if err != nil {
 		return n, r.bad(n.Line, err)
@@ -274,6 +279,13 @@ func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
 		n.Image, n.ScratchPlatform = "scratch", pin
 		return n, nil
 	default:
+		if base == st.BaseName && r.f.isReference[i] {
+			n.Image = base
+			break
+		}
+		if _, err := reference.ParseNormalizedNamed(base); err != nil {
+			return n, diag.List{}.Errorf("bad-image", diag.LineRange(r.f.Path, n.Line), "The base of a stage is not an image reference", "%q: %v.", base, err)
+		}
 		n.Image = base
 	}
 	if pin != nil && n.Base == nil && (n.Context == "" || n.Context != st.Name) {
@@ -297,11 +309,17 @@ func contextKey(name string) string {
 func Key(parts ...string) string { return hash(parts...) }
 
 func hash(parts ...string) string {
-	h := sha256.New()
+	n := 0
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s,", len(p), p)
+		n += len(p) + 12
 	}
-	return hex.EncodeToString(h.Sum(nil))[:16]
+	b := make([]byte, 0, n)
+	for _, p := range parts {
+		b = append(strconv.AppendInt(b, int64(len(p)), 10), ':')
+		b = append(append(b, p...), ',')
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
 }
 
 // find resolves the value of --from or from=: a stage by name or number, else an image or named context.
@@ -315,28 +333,43 @@ func (r *resolver) find(from string, self *Node) (n *Node, image string) {
 	return nil, from
 }
 
-// stage walks the instructions of one stage.
-func (r *resolver) stage(n *Node, st instructions.Stage) diag.List {
+// stage walks the instructions of one stage, once, after those of its base.
+func (r *resolver) stage(n *Node) diag.List {
+	if r.done[n.Index] {
+		return nil
+	}
+	r.done[n.Index] = true
+	if n.Base != nil {
+		if d := r.stage(n.Base); d.HasErrors() {
+			return d
+		}
+	}
 	w := &walker{resolver: r, n: n}
 	w.start()
 	if n.Context != "" && n.Context == n.Stage.Name {
 		return w.finish() // a named context stands for the whole stage
 	}
-	cmds := st.Commands
 	if triggers := w.triggers(); len(triggers) > 0 {
 		extra, err := parseTriggers(triggers)
 		if err != nil {
 			return r.bad(n.Line, err)
 		}
-		cmds = append(extra, cmds...)
-	}
-	for _, c := range cmds {
-		if err := w.command(c); err != nil {
-			line := firstLine(c.Location())
-			if line == 0 {
-				line = n.Line
+		for _, c := range extra {
+			if d := w.instruction(c, true); d != nil {
+				return d
 			}
-			return r.bad(line, err)
+		}
+	}
+	for _, pc := range r.f.commands[n.Index] {
+		c := pc.fixed
+		if c == nil {
+			var err error
+			if c, err = instructions.ParseCommand(pc.node); err != nil { // parsed before: cannot happen
+				return r.bad(n.Line, err)
+			}
+		}
+		if d := w.instruction(c, pc.fixed == nil); d != nil {
+			return d
 		}
 	}
 	return w.finish()
@@ -390,10 +423,17 @@ func (a Step) differs(b Step) *Fork {
 	}
 	// The variable that was set first is the cause; the others usually follow from it.
 	f := &Fork{Line: a.Line, By: "values of the build file"}
-	for _, k := range slices.Sorted(maps.Keys(a.env)) {
-		if l := a.origin[k]; b.env[k] != a.env[k] && l > 0 && (f.Declared == 0 || l < f.Declared) {
-			f.By, f.Declared = k, l
+	if a.env == nil || b.env == nil {
+		return f
+	}
+	var at variable
+	for _, x := range a.env.list {
+		if v, _ := b.env.Get(x.key); v != x.value && x.line > 0 && (at.line == 0 || x.line < at.line || x.line == at.line && x.key < at.key) {
+			at = x
 		}
+	}
+	if at.line > 0 {
+		f.By, f.Declared = at.key, at.line
 	}
 	return f
 }

@@ -33,7 +33,10 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 		pin[f.Stages[grp.Root].Line] = true
 		for _, g := range in.Graphs {
 			if g.Reached[grp.Root] {
-				a := analyse(&grp, g, in)
+				a := grp.done[g]
+				if a == nil {
+					a = analyse(&grp, g, in)
+				}
 				grp.insert(g, a, before, goArgs(in.Graphs), given)
 				if scope != "" {
 					grp.addCaches(g, a, scope, mounts, caches)

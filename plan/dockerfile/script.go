@@ -70,8 +70,8 @@ type scriptInput struct {
 
 func (in scriptInput) evaluator() *evaluator {
 	e := &evaluator{known: in.Known, dir: word{Text: in.Run.Workdir}, vars: map[string]word{}, exported: map[string]bool{}, names: map[string]bool{}}
-	for _, k := range in.Run.Env.keys {
-		e.vars[k], e.exported[k] = word{Text: in.Run.Env.val[k]}, true
+	for _, x := range in.Run.Env.list {
+		e.vars[x.key], e.exported[x.key] = word{Text: x.value}, true
 	}
 	for k, v := range in.Given {
 		e.vars[k], e.exported[k] = word{Text: v, Given: true}, true
@@ -116,7 +116,7 @@ func scriptText(c *instructions.RunCommand) (text, opaque string) {
 	if len(c.Files) == 0 {
 		return src, ""
 	}
-	if len(c.Files) > 1 || !strings.HasPrefix(strings.TrimSpace(src), "<<") {
+	if len(c.Files) > 1 || !strings.HasPrefix(strings.TrimSpace(src), "<<") || len(strings.Fields(strings.TrimLeft(src, "<- \t"))) != 1 {
 		for _, f := range c.Files {
 			src += "\n" + f.Data + f.Name
 		}

@@ -76,6 +76,9 @@ type givenVar struct {
 // give works out the lines for what in gives.
 func (f *File) give(in CrossInput) *given {
 	out := &given{args: map[schema.Platform]map[string]string{}}
+	if len(in.Given.Env)+len(in.Given.RunBefore) == 0 {
+		return out
+	}
 	declared := f.declaredArgs(in.Vouched)
 	names := map[string]bool{}
 	commands := 0
@@ -144,18 +147,14 @@ func (gv *given) add(in CrossInput, v givenVar, byArg bool, value func(schema.Pl
 // declaredArgs says where the file declares arguments: 1 only in forks, 2 also elsewhere.
 func (f *File) declaredArgs(vouched map[int]Vouch) map[string]int {
 	out := map[string]int{}
-	stages, meta, err := instructions.Parse(f.ast, nil)
-	if err != nil { // parsed before: cannot happen
-		return out
-	}
-	for _, c := range meta {
+	for _, c := range f.meta {
 		for _, a := range c.Args {
 			out[a.Key] = 2
 		}
 	}
-	for i, st := range stages {
-		for _, c := range st.Commands {
-			arg, ok := c.(*instructions.ArgCommand)
+	for i, commands := range f.commands {
+		for _, c := range commands {
+			arg, ok := c.fixed.(*instructions.ArgCommand)
 			if !ok {
 				continue
 			}

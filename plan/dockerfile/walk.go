@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"sort"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -39,10 +38,12 @@ func (w *walker) start() {
 		n.envKnown = true
 	default:
 		w.key = hash("image", n.Image, n.Platform.String())
-		if official(n.Image) == "golang" {
+		c := w.image(n.Image)
+		if c == nil && official(n.Image) == "golang" { // as it has always been
 			n.workdir = "/go"
+			n.Env.set("GOPATH", "/go", 0)
 		}
-		if c := w.image(n.Image); c != nil {
+		if c != nil {
 			n.envKnown, n.workdir = true, path.Join("/", c.Workdir)
 			for _, kv := range c.Env {
 				k, v, _ := strings.Cut(kv, "=")
@@ -105,44 +106,42 @@ func (w *walker) finish() diag.List {
 	n := w.n
 	n.FS = w.key
 	config := append([]string{"config", n.Platform.String(), n.user, n.workdir}, n.meta...)
-	n.ID = hash(append(config, n.FS, w.envText())...)
+	n.ID = hash(append(config, n.FS, w.n.Env.sorted())...)
 	return nil
 }
 
-func (w *walker) envText() string {
-	keys := append([]string(nil), w.n.Env.keys...)
-	sort.Strings(keys)
-	var b strings.Builder
-	for _, k := range keys {
-		fmt.Fprintf(&b, "%s=%q;", k, w.n.Env.val[k])
-	}
-	return b.String()
-}
-
-// step appends a step whose key depends on the steps before and on parts.
-func (w *walker) step(line int, env map[string]string, deps map[string]string, parts ...string) {
+// step appends a step whose key depends on the steps before and on parts. env is what it sees: all variables for a RUN, those
+// that it names for the others.
+func (w *walker) step(line int, env *vars, deps map[string]string, parts ...string) {
 	w.key = hash(append([]string{w.key}, parts...)...)
-	origin := map[string]int{}
-	for k := range env {
-		origin[k] = w.n.Env.line[k]
-	}
-	w.n.Steps = append(w.n.Steps, Step{Line: line, Key: w.key, env: env, origin: origin, deps: deps})
+	w.n.Steps = append(w.n.Steps, Step{Line: line, Key: w.key, env: env, deps: deps})
 }
 
-// snapshot is the environment that a step sees; only RUN sees all of it, the others what they name.
-func (w *walker) snapshot(only string) map[string]string {
-	m := map[string]string{}
-	for _, k := range w.n.Env.keys {
-		if only == "" || strings.Contains(only, k) {
-			m[k] = w.n.Env.val[k]
-		}
+// instruction walks one instruction and says what is wrong with it. expand says that there may be something to expand.
+func (w *walker) instruction(c instructions.Command, expand bool) diag.List {
+	err := w.command(c, expand)
+	var inner *stageError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &inner): // of another stage, and told there
+		return inner.diags
 	}
-	return m
+	line := firstLine(c.Location())
+	if line == 0 {
+		line = w.n.Line
+	}
+	return w.bad(line, err)
 }
 
-func (w *walker) command(c instructions.Command) error {
+// stageError is what is wrong with a stage that another one needs.
+type stageError struct{ diags diag.List }
+
+func (e *stageError) Error() string { return e.diags[0].Detail }
+
+func (w *walker) command(c instructions.Command, expand bool) error {
 	raw := fmt.Sprint(c)
-	if _, isArg := c.(*instructions.ArgCommand); !isArg {
+	if _, isArg := c.(*instructions.ArgCommand); !isArg && expand {
 		if ex, ok := c.(instructions.SupportsSingleWordExpansion); ok {
 			if err := ex.Expand(func(s string) (string, error) { return w.expand(s, w.n.Env) }); err != nil {
 				return err
@@ -173,7 +172,7 @@ func (w *walker) command(c instructions.Command) error {
 		} else {
 			w.n.workdir = path.Join(w.n.workdir, c.Path)
 		}
-		w.step(line, w.snapshot(raw), nil, "workdir", w.n.workdir)
+		w.step(line, w.n.Env.namedIn(raw), nil, "workdir", w.n.workdir)
 	case *instructions.UserCommand:
 		w.n.user = c.User
 	case *instructions.ShellCommand:
@@ -227,16 +226,24 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 	n := w.n
 	deps := map[string]string{}
 	parts := []string{"run", n.Platform.String(), n.user, n.workdir, strings.Join(n.Shell, "\x00"), strings.Join(c.CmdLine, "\x00"),
-		fmt.Sprint(c.PrependShell), instructions.GetNetwork(c), instructions.GetSecurity(c), w.envText()}
+		fmt.Sprint(c.PrependShell), instructions.GetNetwork(c), instructions.GetSecurity(c), w.n.Env.sorted()}
 	for _, f := range c.Files {
 		parts = append(parts, "file", f.Name, f.Data)
 	}
 	parts = append(parts, w.env.RunKeys...)
 	r := &Run{Line: line, EndLine: max(lastLine(c.Location()), line), Cmd: c, Env: n.Env.clone(), Workdir: n.workdir}
 	for _, m := range instructions.GetMounts(c) {
-		parts = append(parts, "mount", string(m.Type), m.From, m.Source, m.Target, m.CacheID, fmt.Sprint(m.ReadOnly, m.Required, m.Env))
+		parts = append(parts, "mount", string(m.Type), m.From, m.Source, m.Target, m.CacheID, fmt.Sprint(m.ReadOnly, m.Required, m.SizeLimit, m.CacheSharing), optional(m.Env), optional(m.Mode), optional(m.UID), optional(m.GID))
 		if name := w.privateName(m); name != "" {
 			parts = append(parts, "name", name)
+		}
+		if target := m.Target; m.Type != instructions.MountTypeSecret && m.Type != instructions.MountTypeSSH {
+			if !path.IsAbs(target) {
+				target = path.Join("/", n.workdir, target)
+			}
+			if target == "/" {
+				return fmt.Errorf("invalid mount target %q", target)
+			}
 		}
 		r.Mounts = append(r.Mounts, Mount{Type: string(m.Type), From: m.From, Target: m.Target})
 		if m.Type != instructions.MountTypeBind && m.Type != instructions.MountTypeCache || m.From == "" && m.Type == instructions.MountTypeCache {
@@ -260,7 +267,7 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 		parts = append(parts, key)
 	}
 	n.Runs = append(n.Runs, r)
-	w.step(line, w.snapshot(""), deps, parts...)
+	w.step(line, r.Env, deps, parts...)
 	return nil
 }
 
@@ -291,6 +298,9 @@ func (w *walker) dep(via, from string, paths []string, line int) (*Dep, string, 
 	case node != nil:
 		if node.Index >= w.n.Index {
 			return nil, "", fmt.Errorf("cannot copy from stage %q: it must be defined before stage %q", from, w.n.Title())
+		}
+		if d := w.stage(node); d.HasErrors() {
+			return nil, "", &stageError{d}
 		}
 		d.Node = node
 		w.n.Deps = append(w.n.Deps, d)
@@ -329,7 +339,7 @@ func (w *walker) copy(c *instructions.CopyCommand, line int, raw string) error {
 		parts = append(parts, w.env.Context)
 	}
 	w.n.Copies = append(w.n.Copies, cp)
-	w.step(line, w.snapshot(raw), deps, parts...)
+	w.step(line, w.n.Env.namedIn(raw), deps, parts...)
 	return nil
 }
 
@@ -337,13 +347,13 @@ func (w *walker) add(c *instructions.AddCommand, line int, raw string) {
 	cp := Copy{Line: line, Sources: c.SourcePaths, Dest: w.abs(c.DestPath)}
 	for _, s := range c.SourcePaths {
 		if isRemote(s) {
-			cp.Remote = true
+			cp.Remote = cp.Remote || !isGit(s)
 			w.n.URLs = append(w.n.URLs, s)
 		} else {
 			w.n.UsesContext = true
 		}
 	}
-	parts := []string{"add", strings.Join(c.SourcePaths, "\x00"), cp.Dest, c.Chown, c.Chmod, c.Checksum, fmt.Sprint(c.Link, c.KeepGitDir, c.ExcludePatterns, c.Unpack)}
+	parts := []string{"add", strings.Join(c.SourcePaths, "\x00"), cp.Dest, c.Chown, c.Chmod, c.Checksum, fmt.Sprint(c.Link, optional(c.KeepGitDir), c.ExcludePatterns, optional(c.Unpack))}
 	for _, s := range c.SourceContents {
 		parts = append(parts, "inline", s.Path, s.Data)
 	}
@@ -351,7 +361,15 @@ func (w *walker) add(c *instructions.AddCommand, line int, raw string) {
 		parts = append(parts, w.env.Context)
 	}
 	w.n.Copies = append(w.n.Copies, cp)
-	w.step(line, w.snapshot(raw), nil, parts...)
+	w.step(line, w.n.Env.namedIn(raw), nil, parts...)
+}
+
+// optional words a flag that may not be given.
+func optional[T any](v *T) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(*v)
 }
 
 func (w *walker) abs(p string) string {
@@ -359,6 +377,13 @@ func (w *walker) abs(p string) string {
 		return path.Clean(p)
 	}
 	return path.Join(w.n.workdir, p)
+}
+
+// isGit reports whether a remote source is a repository: sources, not a file made for one architecture.
+func isGit(s string) bool {
+	s, _, _ = strings.Cut(s, "#")
+	s, _, _ = strings.Cut(s, "?")
+	return strings.HasSuffix(s, ".git") || strings.HasPrefix(s, "git@") || strings.HasPrefix(s, "git://") || strings.HasPrefix(s, "ssh://")
 }
 
 func isRemote(s string) bool {

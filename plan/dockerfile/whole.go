@@ -29,7 +29,14 @@ func (grp *Group) bystanders(g *Graph, in CrossInput, native map[int]bool) {
 	reached := func(i int) bool {
 		return slices.ContainsFunc(in.Graphs, func(g *Graph) bool { return g.Reached[i] })
 	}
-	whole, all := g.whole(), Group{Root: grp.Root, Stages: grp.growing(g)}
+	whole, ok := g.whole()
+	if !ok {
+		n := g.Nodes[grp.Root]
+		grp.Problems = append(grp.Problems, Problem{Code: "stage-unresolved", Line: n.Line, Stage: n.Title(),
+			Reason: "a stage of the file that is not built here has a mistake, so that it cannot be told what the change does to it"})
+		return
+	}
+	all := Group{Root: grp.Root, Stages: grp.growing(whole)}
 	a := analyse(&all, whole, in)
 	byLine := map[int]int{} // a problem names its line; the stage is the last one that begins before it
 	for i, n := range g.Nodes {
@@ -64,19 +71,29 @@ func (f *File) CrossFile(in CrossInput, groups []Group) Rewrite {
 	graphs, all := in.Graphs, slices.Clone(groups)
 	in.Graphs = nil
 	for _, g := range graphs {
-		in.Graphs = append(in.Graphs, g.whole())
+		w, _ := g.whole() // it could be resolved when the groups were judged
+		in.Graphs = append(in.Graphs, w)
 	}
 	for k := range all {
-		all[k].Stages = all[k].growing(graphs[0])
+		all[k].Stages = all[k].growing(in.Graphs[0])
 	}
 	return f.Cross(in, all, "")
 }
 
-// whole is the graph with every stage reached.
-func (g *Graph) whole() *Graph {
+// whole is the graph with every stage reached; false if a stage that the build does not reach cannot be resolved.
+func (g *Graph) whole() (*Graph, bool) {
 	w := *g
+	if !g.env.Whole {
+		env := g.env
+		env.Whole = true
+		all, d := g.File.Resolve(env)
+		if d.HasErrors() {
+			return g, false
+		}
+		w = *all
+	}
 	w.Reached = slices.Repeat([]bool{true}, len(g.Nodes))
-	return &w
+	return &w, true
 }
 
 // growing lists every stage of the file that grows from the group's root.

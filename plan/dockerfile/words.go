@@ -52,10 +52,13 @@ func (e *evaluator) parts(parts []syntax.WordPart, b *strings.Builder, out *word
 			e.parts(p.Parts, b, out, true)
 		case *syntax.ParamExp:
 			v, ok := e.param(p)
-			if !ok {
+			if !ok || !quoted && len(parts) > 1 && strings.ContainsAny(v.Text, " \t\n*?[") { // the shell makes several words of it
 				v = lost
 			}
 			add(v)
+		case *syntax.ArithmExp:
+			e.forgetArithmetic(p)
+			add(lost)
 		case *syntax.CmdSubst:
 			add(e.substitute(p))
 		default:

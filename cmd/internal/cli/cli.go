@@ -12,8 +12,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/xbuild/xbuild/cmd/internal/start"
@@ -64,6 +66,10 @@ func Main(args []string) int {
 		start.Done(0)
 		return embedded.Main(args[1:])
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // a command is over soon; collecting garbage often would cost a third of its time
+	}
+	logrus.SetOutput(io.Discard) // libraries have remarks that are not for users
 	ctx, stop := interruptible()
 	defer stop()
 	a := &app{out: os.Stdout, err: os.Stderr, getenv: os.Getenv, errIsTerminal: isTerminal(os.Stderr)}

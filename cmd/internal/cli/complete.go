@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -15,6 +16,10 @@ import (
 // addCompletion tells the shell what can follow on the command line. What it says of the build files comes from those that
 // the flags of the line name; files that cannot be read have nothing to say, and no BuildKit is asked.
 func (a *app) addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion", "bash"}); err == nil {
+		c.RunE = func(c *cobra.Command, _ []string) error { return a.bashCompletion(root, c) }
+	}
 	quiet := *a
 	quiet.out, quiet.err = io.Discard, io.Discard
 	for _, c := range root.Commands() {
@@ -31,6 +36,21 @@ func (a *app) addCompletion(root *cobra.Command) {
 			c.ValidArgsFunction = fileNames("hcl")
 		}
 	}
+}
+
+// bashCompletion prints the script for bash. Bash takes @ for the beginning of a word, as it does : and =, and the script
+// must be told of it, or TARGET@PLATFORM could not be completed.
+func (a *app) bashCompletion(root, c *cobra.Command) error {
+	var b strings.Builder
+	plain, _ := c.Flags().GetBool("no-descriptions")
+	if err := root.GenBashCompletionV2(&b, !plain); err != nil {
+		return err
+	}
+	text := strings.ReplaceAll(b.String(), "_init_completion -n =: ", "_init_completion -n =:@ ")
+	const colon = `    __xbuild_handle_special_char "$cur" :` + "\n"
+	text = strings.Replace(text, colon, colon+strings.Replace(colon, ":", "@", 1), 1)
+	_, err := fmt.Fprint(a.out, text)
+	return err
 }
 
 // suggester answers the shell.

@@ -17,6 +17,9 @@ const defaultSocket = "/run/buildkit/buildkitd.sock"
 // would use, else a system-wide one, else the one inside xbuild.
 func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	opt := buildkit.DialOptions{Name: "buildkit", Owner: output.OwnerFromEnv(a.getenv, os.Geteuid())}
+	if !isTerminal(a.out) {
+		opt.Stdout = a.out
+	}
 	if addr := a.getenv("BUILDKIT_HOST"); addr != "" {
 		return buildkit.Dial(ctx, addr, opt)
 	}

@@ -32,6 +32,7 @@ type inputFlags struct {
 	platforms []string
 	strategy  string
 	remote    remoteSource
+	allow     []string
 
 	bake bakeFlags
 }
@@ -367,6 +368,7 @@ func (a *app) load(ctx context.Context, f *inputFlags, targets []string) (*schem
 		return nil, err
 	}
 	cfg, diags := hcl.Load(def.files, def.env)
+	a.gitCredentials(f.remote, cfg)
 	if !diags.HasErrors() {
 		diags = append(diags, hcl.NotBuilt(cfg)...).Sorted()
 	}

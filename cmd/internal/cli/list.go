@@ -27,17 +27,19 @@ func (a *app) listCommand() *cobra.Command {
 	var in inputFlags
 	var format string
 	c := &cobra.Command{
-		Use:   "list [targets|variables]",
+		Use:   "list [targets|variables] [ADDRESS]",
 		Short: "List the targets or the variables of the build files",
 		Long: "List the targets and groups (the default), or the variables with their values: what docker buildx bake --list shows, and\n" +
 			"where each is declared and each value comes from. Names that begin with _ are private to the build files and left out.\n" +
-			"No BuildKit is needed.",
+			"No BuildKit is needed, except to read build files from a remote address.",
 		ValidArgs: listKinds,
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := listKinds[0]
-			if len(args) > 0 {
-				kind = args[0]
+			if len(args) > 0 && slices.Contains(listKinds, args[0]) {
+				kind, args = args[0], args[1:]
+			}
+			if args = in.takeRemote(args); len(args) > 0 {
+				return &exitError{ExitUsage, fmt.Errorf("%q cannot be listed; want %s", args[0], strings.Join(listKinds, " or "))}
 			}
 			return a.list(c.Context(), &in, listing{kind: kind, format: format, places: true})
 		},

@@ -48,6 +48,7 @@ func (a *app) planCommand() *cobra.Command {
 		},
 	}
 	in.register(c)
+	in.registerAllow(c)
 	c.Flags().StringVar(&f.format, "format", "text", "text or json")
 	c.Flags().BoolVar(&f.diff, "diff", false, "print the change to the Dockerfile as a unified diff")
 	c.Flags().BoolVar(&f.write, "write", false, "make that change in the Dockerfile, for all of its stages")
@@ -73,6 +74,9 @@ func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []str
 		fmt.Fprintf(a.out, "%s\n", j)
 	default:
 		fmt.Fprint(a.out, planText(p, a.color(a.out)))
+	}
+	if err == nil {
+		err = a.noteGrants(in, p, cfg)
 	}
 	if err != nil {
 		return err

@@ -21,10 +21,14 @@ func (a *app) printCommand() *cobra.Command {
 	in.registerFiles(c)
 	in.registerSets(c)
 	in.bake.register(c)
+	in.registerAllow(c)
 	return c
 }
 
 func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
+	if err := in.checkAllow(); err != nil {
+		return err
+	}
 	sets, err := in.bake.sets(c)
 	if err != nil {
 		return err

@@ -114,6 +114,36 @@ func (a *app) definitionRequest(address string) buildkit.DefinitionRequest {
 		SSH: strings.Split(a.getenv("BUILDX_BAKE_GIT_SSH"), ",")}
 }
 
+// gitCredentials gives targets with contexts on the server of the build files the credentials for it, as secrets.
+func (a *app) gitCredentials(r remoteSource, cfg *schema.Config) {
+	host := buildkit.GitHost(r.url)
+	if host == "" {
+		return
+	}
+	var secrets []schema.Secret
+	for key, name := range map[string]string{buildkit.GitToken: "BUILDX_BAKE_GIT_AUTH_TOKEN", buildkit.GitHeader: "BUILDX_BAKE_GIT_AUTH_HEADER"} {
+		if a.getenv(name) != "" {
+			secrets = append(secrets, schema.Secret{ID: key + "." + host, Env: name})
+		}
+	}
+	slices.SortFunc(secrets, func(x, y schema.Secret) int { return strings.Compare(x.ID, y.ID) })
+	add := func(b *schema.Build) {
+		there := strings.EqualFold(buildkit.GitHost(b.Context), host)
+		for _, c := range b.Contexts {
+			there = there || strings.EqualFold(buildkit.GitHost(c), host)
+		}
+		if there {
+			b.Secrets = append(b.Secrets, secrets...)
+		}
+	}
+	for _, t := range cfg.Targets {
+		add(&t.Base)
+		for _, b := range t.PerPlatform {
+			add(b)
+		}
+	}
+}
+
 // remoteWorld makes what expressions read of the world come from the source, for paths that lie there.
 func (a *app) remoteWorld(ctx context.Context, env *hcl.Env, r remoteSource) {
 	read := func(p string) ([]byte, bool, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"github.com/xbuild/xbuild/exec/fingerprint"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -26,7 +28,6 @@ type runFlags struct {
 	force     bool
 	jobs      int
 	plan      string
-	allow     []string
 	metadata  string
 	failFast  bool
 }
@@ -37,7 +38,8 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [TARGET...]",
 		Short: "Build targets",
-		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds.\n\n" +
+		Long: "Build targets and write their outputs. Nothing is written unless every build succeeds; only platforms that\n" +
+			"are optional may be missing, and then the exit code is 5.\n\n" +
 			"TARGET is a target or a group, TARGET@PLATFORM one platform of a target; without one, \"default\".\n\n" + remoteHelp,
 		RunE: func(c *cobra.Command, args []string) error {
 			args = in.takeRemote(args)
@@ -62,11 +64,9 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	in.register(c)
+	in.registerAllow(c)
 	c.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: "+strings.Join(progress.Modes(), ", "))
 	in.bake.register(c)
-	for _, name := range []string{"call", "check"} {
-		_ = c.Flags().MarkHidden(name) // they only print yet
-	}
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be built as JSON, like the command print")
 	c.Flags().BoolVar(&f.force, "force", false, "ask BuildKit for every target, also for those of which nothing changed since they were built")
 	c.Flags().StringVar(&f.list, "list", "", "list targets or variables in the form of docker buildx bake: a kind, or type=KIND,format=json")
@@ -75,7 +75,6 @@ func (a *app) runCommand() *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
 	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
-	c.Flags().StringSliceVar(&f.allow, "allow", nil, "grant a privilege that targets ask for: "+strings.Join(grantable, ", "))
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
 }
@@ -87,7 +86,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if !validMode(f.progress) {
 		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
 	}
-	if err := checkAllow(f.allow); err != nil {
+	if err := in.checkAllow(); err != nil {
 		return err
 	}
 	j, err := a.planToRun(ctx, in, f, args)
@@ -95,6 +94,11 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 		return a.orInterrupted(ctx, err)
 	}
 	defer j.close()
+	if j.backend != nil {
+		if done, err := a.call(ctx, j.plan, j.backend, in.bake.callOptions(), j.sources); done || err != nil {
+			return a.orInterrupted(ctx, err)
+		}
+	}
 	if d := j.decision; d != nil && len(d.Unchanged) > 0 && f.progress != string(progress.Quiet) {
 		fmt.Fprint(a.err, unchangedText(d))
 	}
@@ -176,10 +180,15 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 		return nil, err
 	}
 	// The file of --metadata-file tells of images what only a build does.
-	h, all := a.history(cfg), f.force || in.bake.noCache || f.metadata != ""
+	h, all := a.history(cfg), f.force || in.bake.noCache || f.metadata != "" || asks(cfg)
+	allow := slices.Concat(in.allow, []string{a.getenv("BUILDX_BAKE_ENTITLEMENTS_FS"), a.getenv("BAKE_ALLOW_REMOTE_FS_ACCESS")})
+	granted := func(p *plan.Plan) bool {
+		missing, err := a.missingGrants(in, p, local(cfg), attributeOf(cfg))
+		return err == nil && len(missing) == 0
+	}
 	var g *guess
 	if !all {
-		if g = h.guess(ctx, cfg, req, f.allow); g != nil && len(g.decision.Why) == 0 {
+		if g = h.guess(ctx, cfg, req, allow, granted); g != nil && len(g.decision.Why) == 0 {
 			sources := plan.Sources(cfg, g.facts)
 			return &job{plan: cmp.Or(g.plan, &plan.Plan{}), sources: sources, decision: g.decision}, a.report(g.diags.Sorted(), sources)
 		}
@@ -188,9 +197,12 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if err != nil {
 		return nil, err
 	}
-	j, err := a.planFresh(ctx, cfg, req, b, h, g, f.allow)
+	if b.Engine() {
+		loadByDefault(cfg)
+	}
+	j, err := a.planFresh(ctx, cfg, req, b, h, g, allow)
 	if err == nil {
-		err = a.report(checkGrants(j.plan, func(t, attr string) *diag.Range { return cfg.Target(t).At(attr) }, f.allow), cfg.Sources)
+		err = a.checkGrants(in, j.plan, cfg.Sources, local(cfg), attributeOf(cfg))
 	}
 	if err != nil {
 		b.Close()
@@ -204,6 +216,23 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 		j.backend = nil
 	}
 	return j, nil
+}
+
+// asks reports whether a target is a question to its Dockerfile, which is asked every time.
+func asks(cfg *schema.Config) bool {
+	return slices.ContainsFunc(cfg.Targets, func(t *schema.Target) bool { return t.Base.Call != "" })
+}
+
+// loadByDefault gives targets of Bake's files that name no output the one that they have on a Docker Engine: its image store.
+func loadByDefault(cfg *schema.Config) {
+	if cfg.Requested == nil { // not Bake's
+		return
+	}
+	for _, t := range cfg.Targets {
+		if len(t.Base.Outputs) == 0 {
+			t.Base.Outputs = []schema.Output{{Type: schema.OutputDocker}}
+		}
+	}
 }
 
 func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*job, error) {
@@ -221,9 +250,8 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	if err != nil {
 		return nil, err
 	}
-	err = checkNode(ctx, f.plan, p, b)
-	if err == nil {
-		err = a.report(checkGrants(p, func(t, _ string) *diag.Range { return &p.Target(t).Range }, f.allow), sources)
+	if err = checkNode(ctx, f.plan, p, b); err == nil {
+		err = a.checkGrants(in, p, sources, true, func(t, _ string) *diag.Range { return &p.Target(t).Range })
 	}
 	if err != nil {
 		b.Close()
@@ -263,9 +291,16 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 		fmt.Fprint(a.err, failureText(f, diag.Warning, p, src))
 	}
 	if rep.Err != nil {
+		if len(rep.Outputs) > 0 { // only the last phase of a run can fail with something done
+			fmt.Fprintf(a.err, "done before that:\n%s", resultsText(rep, p))
+		}
 		return &exitError{code: ExitFailed}
 	}
-	fmt.Fprint(a.out, resultsText(rep, p))
+	out := a.out
+	if slices.ContainsFunc(rep.Outputs, func(o exec.OutputResult) bool { return o.Dest == schema.Stdout }) {
+		out = a.err // standard output has the archive
+	}
+	fmt.Fprint(out, resultsText(rep, p))
 	if missing := missingText(rep, p); missing != "" {
 		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
 	}

@@ -56,8 +56,9 @@ type guess struct {
 	decision *fingerprint.Decision
 }
 
-// guess finds out what has to run without a daemon; nil if that cannot be done.
-func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Request, allow []string) *guess {
+// guess finds out what has to run without a daemon; nil if that cannot be done. granted tells whether a plan has all grants
+// that it needs.
+func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Request, allow []string, granted func(*plan.Plan) bool) *guess {
 	g := &guess{facts: plan.Facts{Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}, Nodes: h.memory.Nodes(h.world.Endpoint)}}
 	if len(g.facts.Nodes) == 0 {
 		return nil
@@ -83,7 +84,7 @@ func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Reques
 	if g.diags = append(g.diags, checkContexts(cfg, g.plan)...); g.diags.HasErrors() {
 		return nil
 	}
-	if len(checkGrants(g.plan, func(string, string) *diag.Range { return nil }, allow)) > 0 {
+	if !granted(g.plan) {
 		return nil
 	}
 	if len(g.diags) > 0 || incomplete(g.plan) {

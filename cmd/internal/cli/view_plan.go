@@ -44,13 +44,26 @@ func planText(p *plan.Plan, color bool) string {
 	b.WriteString(leftOutText(p))
 	b.WriteString(nodeText(p))
 	b.WriteString(countsText(p))
-	for _, d := range p.Dockerfiles {
-		if d.Rewritten != nil {
-			fmt.Fprintf(&b, "%s is adapted for this run; --diff shows how\n", d.Path)
-		}
-	}
+	b.WriteString(adaptedText(p))
 	b.WriteString(suggestText(p, color))
 	return b.String()
+}
+
+// adaptedText says which Dockerfiles are built with a change.
+func adaptedText(p *plan.Plan) string {
+	var paths []string
+	for _, d := range p.Dockerfiles {
+		if d.Rewritten != nil && !slices.Contains(paths, d.Path) {
+			paths = append(paths, d.Path)
+		}
+	}
+	switch n := len(paths); {
+	case n == 0:
+		return ""
+	case n > 3:
+		return fmt.Sprintf("%d of %d Dockerfiles are adapted for this run; --diff shows how\n", n, len(p.Dockerfiles))
+	}
+	return strings.Join(paths, " is adapted for this run; --diff shows how\n") + " is adapted for this run; --diff shows how\n"
 }
 
 // usersOf names the targets of each Dockerfile, with their strategies, in plan order.

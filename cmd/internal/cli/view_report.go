@@ -131,7 +131,11 @@ func resultsText(rep *exec.Report, p *plan.Plan) string {
 				fmt.Fprintf(&b, "%s: %s loaded into the Docker Engine\n", o.Target, o.Dest)
 				break
 			}
-			fmt.Fprintf(&b, "%s: %s", o.Target, relative(o.Dest))
+			dest := relative(o.Dest)
+			if o.Dest == schema.Stdout {
+				dest = "standard output"
+			}
+			fmt.Fprintf(&b, "%s: %s", o.Target, dest)
 			if o.Unchanged {
 				b.WriteString(" (unchanged)")
 			}

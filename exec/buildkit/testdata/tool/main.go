@@ -32,9 +32,18 @@ func main() {
 		}
 		code, _ := strconv.Atoi(args[1])
 		os.Exit(code)
+	case "nap":
+		time.Sleep(300 * time.Millisecond)
 	case "sleep":
 		fmt.Println("sleeping")
 		time.Sleep(10 * time.Minute)
+	case "flaky": // FILE COUNT: fails until it was called more than COUNT times
+		text, _ := os.ReadFile(args[1])
+		count, _ := strconv.Atoi(args[2])
+		if err := os.WriteFile(args[1], append(text, '.'), 0o644); err != nil || len(text) < count {
+			fmt.Println("not yet")
+			os.Exit(1)
+		}
 	case "show": // FILE: prints it in two pieces
 		data, err := os.ReadFile(args[1])
 		if err != nil {

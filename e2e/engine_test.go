@@ -1,0 +1,146 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/xbuild/xbuild/e2e/parts"
+)
+
+const engineDockerfile = "FROM alpine:3.22\nARG TARGETARCH\nRUN --network=none echo $TARGETARCH > /arch\n"
+
+// engineProject is a target for two platforms that goes to an engine and to a folder.
+func engineProject(t *testing.T, tag string) string {
+	return project(t, map[string]string{"Dockerfile": engineDockerfile, "xbuild.hcl": fmt.Sprintf(`target "default" {
+  platforms = ["linux/amd64", "linux/arm64"]
+  strategy  = "as-written"
+  tags      = [%q]
+  output    = ["type=docker", "out"]
+}
+`, tag)})
+}
+
+// engine starts a Docker Engine.
+func engine(t *testing.T, containerd bool) *parts.Engine {
+	t.Helper()
+	e, err := bed(t).StartEngine(t.Context(), shortDir(t), containerd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+	return e
+}
+
+// image is what an engine says of an image; empty if it has none of that name.
+type image struct {
+	Id, Architecture string
+	Descriptor       struct{ MediaType, Digest string }
+}
+
+func imageIn(t *testing.T, e *parts.Engine, name string) image {
+	t.Helper()
+	resp, err := e.Client.Get("http://docker/images/" + name + "/json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var i image
+	if resp.StatusCode == http.StatusOK {
+		if err := json.NewDecoder(resp.Body).Decode(&i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return i
+}
+
+// TestEngineWithContainerdStore: with nothing but a Docker Engine, xbuild builds on its BuildKit; an image for two platforms
+// is loaded as one index, and pushed as the same.
+func TestEngineWithContainerdStore(t *testing.T) {
+	e := engine(t, true)
+	dir := engineProject(t, "e2e/app:1")
+	w := newWorld(t, dir, "DOCKER_HOST="+e.Address)
+	w.ok(t, "run")
+	if i := imageIn(t, e, "e2e/app:1"); !strings.Contains(i.Descriptor.MediaType, "index") {
+		t.Errorf("the engine has %+v, want an index", i)
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		if got := read(t, filepath.Join(dir, "out", "linux_"+arch, "arch")); got != arch+"\n" {
+			t.Errorf("linux/%s has %q", arch, got)
+		}
+	}
+	// As in Bake, a target of its files that names no output is loaded.
+	write(t, filepath.Join(dir, "bake", "docker-bake.hcl"), "target \"default\" {\n  context = \"..\"\n  tags = [\"e2e/bake:1\"]\n}\n")
+	bake := newWorld(t, filepath.Join(dir, "bake"), "DOCKER_HOST="+e.Address)
+	bake.ok(t, "run", "-f", "docker-bake.hcl")
+	if i := imageIn(t, e, "e2e/bake:1"); i.Id == "" {
+		t.Error("the target of docker-bake.hcl was not loaded")
+	}
+	tag := bed(t).Registry + "/engine/app:1"
+	r := w.ok(t, "run", "--set", "default.output=type=registry", "--set", "default.tags="+tag, "--metadata-file", "meta.json")
+	index := pulled(t, tag, nil)
+	digest, err := index.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(r.stdout, digest.String()) || !strings.Contains(read(t, filepath.Join(dir, "meta.json")), digest.String()) {
+		t.Errorf("%s is not in the result %q or the metadata", digest, r.stdout)
+	}
+	if m, err := index.IndexManifest(); err != nil || len(m.Manifests) != 2 {
+		t.Errorf("the index is %+v (%v), want two platforms", m, err)
+	}
+}
+
+// TestEngineWithClassicStore: what the classic store cannot hold is refused before anything is built, with what to do; one
+// platform is loaded and pushed.
+func TestEngineWithClassicStore(t *testing.T) {
+	e := engine(t, false)
+	dir := engineProject(t, "e2e/app:1")
+	w := newWorld(t, dir, "DOCKER_HOST="+e.Address)
+	for _, args := range [][]string{{}, {"--set", "default.output=type=oci,dest=x.tar", "--platform", "linux/amd64"}, {"--provenance", "true", "--platform", "linux/amd64"}} {
+		r := w.code(t, 1, append([]string{"run", "--progress", "plain"}, args...)...)
+		if !strings.Contains(r.stderr, "classic store") || !strings.Contains(r.stderr, "containerd-snapshotter") || strings.Contains(r.stderr, "RUN --network=none echo amd64") {
+			t.Errorf("run %v: want a refusal before the build, got\n%s", args, r.stderr)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "out")); err == nil {
+		t.Error("something was written")
+	}
+	w.ok(t, "run", "--platform", "linux/amd64")
+	if i := imageIn(t, e, "e2e/app:1"); i.Architecture != "amd64" {
+		t.Errorf("the engine has %+v", i)
+	}
+	tag := bed(t).Registry + "/engine/classic:1"
+	r := w.ok(t, "run", "--platform", "linux/amd64", "--set", "default.output=type=registry", "--set", "default.tags="+tag)
+	if !strings.Contains(r.stdout, tag+"@sha256:") {
+		t.Errorf("the result does not name the digest: %s", r.stdout)
+	}
+}
+
+// TestLoadIntoAnEngine: an image that another BuildKit built is loaded into an engine of either kind, and a missing engine is
+// told before the build.
+func TestLoadIntoAnEngine(t *testing.T) {
+	dir := engineProject(t, "e2e/sent:1")
+	for _, containerd := range []bool{true, false} {
+		e := engine(t, containerd)
+		w := external(t, dir)
+		w.env = append(w.env, "DOCKER_HOST="+e.Address)
+		args := []string{"run"}
+		if !containerd {
+			args = append(args, "--platform", "linux/amd64")
+		}
+		w.ok(t, args...)
+		if i := imageIn(t, e, "e2e/sent:1"); i.Id == "" || containerd != strings.Contains(i.Descriptor.MediaType, "index") {
+			t.Errorf("containerd store %v: the engine has %+v", containerd, i)
+		}
+	}
+	w := external(t, dir)
+	w.env = append(w.env, "DOCKER_HOST=unix:///nowhere.sock")
+	if r := w.code(t, 1, "run", "--progress", "plain"); !strings.Contains(r.stderr, "no Docker Engine answers at unix:///nowhere.sock") || strings.Contains(r.stderr, "CACHED") {
+		t.Errorf("want a refusal before the build, got\n%s", r.stderr)
+	}
+}
