@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -12,15 +13,19 @@ import (
 )
 
 // List gives what build files declare, whatever a command line may ask for: every target, group and variable. Of the
-// targets only the name, the description and the place can be relied on: those of Bake's dialect are not
-// resolved, so that a list can be had of files whose targets cannot be built. If the list of diagnostics has errors, only
-// the Sources may be used.
+// targets only the name, the description and the place can be relied on: those of Bake's dialect are not resolved, so that
+// a list can be had of files whose targets cannot be built. Variables is nil, and not only empty, if no file can have
+// variables, as compose files cannot. If the list of diagnostics has errors, only the Sources may be used.
 func List(files []*File, env Env) (*schema.Config, diag.List) {
 	if bake, ds := dialectOf(files); ds != nil {
 		return &schema.Config{Sources: sourcesOf(files)}, ds
 	} else if !bake {
 		env.Targets = []string{} // nobody asks for any, so that mistakes in them are warnings
-		return Load(files, env)
+		cfg, ds := Load(files, env)
+		if cfg.Variables == nil {
+			cfg.Variables = []schema.Variable{}
+		}
+		return cfg, ds
 	}
 	l := newBakeLoader(files, env)
 	l.read()
@@ -32,6 +37,9 @@ func List(files []*File, env Env) (*schema.Config, diag.List) {
 		cfg.Files = append(cfg.Files, f.Name)
 	}
 	cfg.Variables = l.bakeVariables()
+	if cfg.Variables == nil && slices.ContainsFunc(l.files, func(f *File) bool { return f.body != nil }) {
+		cfg.Variables = []schema.Variable{}
+	}
 	for _, t := range l.targets {
 		st := &schema.Target{Name: t.name, Range: t.at}
 		st.Description, _ = t.text("description")

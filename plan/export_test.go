@@ -115,7 +115,11 @@ var views = map[string]func(p *planner, b *strings.Builder){
 			fmt.Fprintf(b, "%s platforms=%v missing=%v\n", t.Name, t.Platforms, t.Missing)
 		}
 		for _, s := range p.plan.Stages {
-			fmt.Fprintf(b, "%s\n", titles(p)[s.ID])
+			fmt.Fprintf(b, "%s", titles(p)[s.ID])
+			for _, n := range s.Needs {
+				fmt.Fprintf(b, " %s=%s", n.Via, titles(p)[n.ID])
+			}
+			b.WriteByte('\n')
 		}
 	},
 	"facts": func(p *planner, b *strings.Builder) {

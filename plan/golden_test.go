@@ -85,6 +85,8 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 			for _, s := range strings.Split(v, ",") {
 				tg.Platforms = append(tg.Platforms, schema.MustPlatform(s))
 			}
+		case "after":
+			tg.DependsOn = strings.Split(v, ",")
 		case "cache": // TYPE:PLACE
 			typ, place, _ := strings.Cut(v, ":")
 			b.CacheTo = append(b.CacheTo, schema.Cache{Type: typ, Attrs: map[string]string{"ref": place, "dest": place, "scope": place, "name": place}})

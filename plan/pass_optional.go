@@ -89,6 +89,14 @@ func (p *planner) dropOptional() {
 		})
 	}
 	p.plan.Stages = slices.DeleteFunc(p.plan.Stages, func(s Stage) bool { return len(s.For) == 0 })
+	left := map[string]bool{}
+	for i := range p.plan.Stages {
+		left[p.plan.Stages[i].ID] = true
+	}
+	for i := range p.plan.Stages { // what only stood before a stage in time
+		s := &p.plan.Stages[i]
+		s.Needs = slices.DeleteFunc(s.Needs, func(n Need) bool { return !left[n.ID] })
+	}
 	used := map[string]bool{}
 	for _, b := range p.builds {
 		used[b.id] = true

@@ -81,10 +81,10 @@ var exceptions = []exception{
 	},
 	{
 		item: "6.19", source: "util/buildflags/cache.go, CacheOptions.Merge: appends to a list that heirs share, over its end if there is room behind it",
-		what:   "a `cache-from` that several targets inherit and add to, if it has a duplicate, an empty string, or several values in one string",
+		what:   "a `cache-from` that several targets inherit and add to, if it has a duplicate, an empty string, or several values in one string, or comes from several blocks",
 		peer:   "what one heir adds appears in the others",
 		xbuild: "every target has what it and its parents say",
-		shows:  accepts, cases: []string{"duplicates-leak/1", "duplicates-leak/2", "duplicates-leak/3"},
+		shows:  accepts, cases: []string{"duplicates-leak/1", "duplicates-leak/2", "duplicates-leak/3", "duplicates-leak/4"},
 	},
 }
 

@@ -75,8 +75,8 @@ func (g generator) target(name string, earlier []string) string {
 	for range 2 + g.IntN(6) {
 		a := pick(g, attributes)
 		form := pick(g, a.forms)
-		// Such a list of caches leaks into other targets of the peer, and a link of one target to another mostly cannot be.
-		leaks := a.name == "cache-from" && slices.Contains([]string{`["a", "a", "b", "c"]`, `["", "b"]`, `["b,c"]`, `[{"type": "registry", "ref": "x"}, {"type": "registry", "ref": "x"}]`}, form)
+		// What is added to an inherited cache-from leaks into other targets of the peer; a link of one target to another mostly cannot be.
+		leaks := a.name == "cache-from" && strings.Contains(b.String(), "inherits")
 		if leaks || slices.Contains(used, a.name) || strings.Contains(form, "target:") {
 			continue
 		}

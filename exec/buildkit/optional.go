@@ -37,8 +37,12 @@ func (r *run) excused(ctx context.Context, b *build, err error) bool {
 
 // dropLost takes the builds that failed, and were excused, out of what is written.
 func (r *run) dropLost(context.Context, gateway.Client) error {
-	r.builds = slices.DeleteFunc(slices.Clone(r.builds), func(b *build) bool { return b.lost })
-	r.exports = r.listExports()
+	lost := func(b *build) bool { return b.lost }
+	r.builds = slices.DeleteFunc(slices.Clone(r.builds), lost)
+	for _, e := range r.exports {
+		e.builds = slices.DeleteFunc(slices.Clone(e.builds), lost)
+	}
+	r.exports = slices.DeleteFunc(r.exports, func(e *export) bool { return len(e.builds) == 0 })
 	r.export.items = slices.DeleteFunc(r.export.items, func(it *localItem) bool { return it.build.lost })
 	return nil
 }

@@ -68,3 +68,18 @@ func TestOptionalPlatformIsNeeded(t *testing.T) {
 	}
 	p.wantTree("fine", nil)
 }
+
+// TestOrderAfterAnOptionalFailure: what waits for a target begins when the target is finished without the platform.
+func TestOrderAfterAnOptionalFailure(t *testing.T) {
+	p := newProject(t, map[string]string{
+		"Dockerfile": "FROM scratch AS first\nARG TARGETARCH\nCOPY only-$TARGETARCH /file\nFROM scratch AS then\nCOPY tool /\n", "only-amd64": "x"})
+	first := p.target("first", twoPlatforms, func(b *schema.Build) { b.Stage, b.Outputs = "first", p.local("first") })
+	optional(first, "linux/arm64")
+	then := p.target("then", "linux/amd64", func(b *schema.Build) { b.Stage, b.Outputs = "then", p.local("then") })
+	then.DependsOn = []string{"first"}
+	o := p.run(p.plan("first", "then"))
+	if o.err != nil || len(o.res.Missing) != 1 {
+		t.Fatalf("%v, missing %v, want one that is missing and no error", o.err, o.res.Missing)
+	}
+	p.wantTree("then", map[string]string{"tool": "(program)"})
+}

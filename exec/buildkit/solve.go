@@ -101,7 +101,7 @@ func (s *scheduler) await(ctx context.Context, b *build) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := errors.Join(d.err, d.solveErr); err != nil {
+		if err := errors.Join(d.err, d.solveErr); err != nil && !d.lost { // its target is finished without it
 			return &linkError{order: true, link: d, err: err}
 		}
 	}

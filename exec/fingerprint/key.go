@@ -41,16 +41,6 @@ type folder struct {
 	Whole bool `json:",omitempty"`
 }
 
-// stage is the part of a [plan.Stage] that decides what is run: not who else uses it, nor in which words that is told.
-type stage struct {
-	ID         string
-	Kind       plan.Kind
-	Evidence   *plan.Evidence
-	Placements []plan.Placement
-	Inputs     []plan.Input
-	Caches     []string
-}
-
 // partsOf takes a plan apart. Those that others link to come first.
 func partsOf(p *plan.Plan) []*part {
 	stages := map[string]*plan.Stage{}
@@ -83,10 +73,11 @@ func partOf(p *plan.Plan, stages map[string]*plan.Stage, b *plan.Build) *part {
 	if slices.ContainsFunc(b.Values.Outputs, func(o schema.Output) bool { return o.Type != schema.OutputLocal }) {
 		out.Joint, together = true, t.Platforms
 	}
-	var used []stage
+	var used []plan.Stage
 	for _, id := range b.Stages {
-		s := stages[id]
-		used = append(used, stage{s.ID, s.Kind, s.Evidence, s.Placements, s.Inputs, s.Caches})
+		s := *stages[id] // without who else uses it, and in which words it is explained
+		s.Dockerfile, s.For, s.Code, s.Reason, s.Tried = "", nil, "", "", nil
+		used = append(used, s)
 	}
 	var err error
 	if out.Static, err = Hash(alone, file, used, together, t.Declared, p.Facts.Nodes); err != nil {

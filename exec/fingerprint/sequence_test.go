@@ -26,7 +26,7 @@ const (
 // TestSequences makes random edits of everything that a build reads and writes, in random order, also while it runs. After
 // each, whatever is called unchanged must be what a build would make now.
 func TestSequences(t *testing.T) {
-	n := 300
+	n := 100
 	if s := os.Getenv("XBUILD_TEST_SEQUENCES"); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {

@@ -178,6 +178,9 @@ func (l listing) variables(w io.Writer, vars []schema.Variable) error {
 		}
 		rows = append(rows, row)
 	}
+	if vars == nil && !l.places { // Bake prints null
+		rows = nil
+	}
 	slices.SortStableFunc(rows, func(x, y listedVariable) int { return strings.Compare(x.Name, y.Name) })
 	if l.format == "json" {
 		return listJSON(w, rows)
