@@ -74,7 +74,7 @@ func TestEngineWithContainerdStore(t *testing.T) {
 		}
 	}
 	// As in Bake, a target of its files that names no output is loaded.
-	write(t, filepath.Join(dir, "bake", "docker-bake.hcl"), "target \"default\" {\n  context = \"..\"\n  tags = [\"e2e/bake:1\"]\n}\n")
+	write(t, filepath.Join(dir, "bake", "docker-bake.hcl"), "target \"default\" {\n  dockerfile-inline = \"FROM alpine:3.22\"\n  tags = [\"e2e/bake:1\"]\n}\n")
 	bake := newWorld(t, filepath.Join(dir, "bake"), "DOCKER_HOST="+e.Address)
 	bake.ok(t, "run", "-f", "docker-bake.hcl")
 	if i := imageIn(t, e, "e2e/bake:1"); i.Id == "" {

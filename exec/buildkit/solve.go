@@ -8,7 +8,9 @@ import (
 	"time"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/util/grpcerrors"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
 )
 
 // scheduler decides when each build may begin: after those that it waits for, and within the bounds of the run and of its
@@ -146,7 +148,7 @@ func (e *timeoutError) Error() string {
 
 // attempt builds once.
 func (s *scheduler) attempt(ctx context.Context, gc gateway.Client, b *build) error {
-	late := &timeoutError{b}
+	late, began := &timeoutError{b}, time.Now()
 	if d := b.Values.Timeout; d > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeoutCause(ctx, d, late)
@@ -160,7 +162,9 @@ func (s *scheduler) attempt(ctx context.Context, gc gateway.Client, b *build) er
 	default:
 		_, err = gc.Solve(ctx, s.run.solveRequest(b))
 	}
-	if err != nil && context.Cause(ctx) == error(late) {
+	// The daemon knows the deadline too, and may tell of it before it has come here.
+	told := b.Values.Timeout > 0 && grpcerrors.Code(err) == codes.DeadlineExceeded && time.Since(began) > b.Values.Timeout*9/10
+	if err != nil && (told || context.Cause(ctx) == error(late)) {
 		return late
 	}
 	return err
