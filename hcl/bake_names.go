@@ -347,7 +347,7 @@ func (l *bakeLoader) makeFunc(f *bakeFunc) (function.Function, bool) {
 		spec.VarParam = &p
 	}
 	if f.result == nil {
-		return fail(f.at, "The function %q has no result.", f.name)
+		return fail(l.rng(f.params.Range), "The function %q has no result.", f.name)
 	}
 	if !l.needs(f.result.Expr, f.result.Expr.Variables(), nil, own, true) {
 		return function.Function{}, false

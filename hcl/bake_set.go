@@ -237,7 +237,10 @@ func (r *resolver) apply(t *bakeTarget, s bakeSet) bool {
 		if !keep {
 			out.list = nil
 		}
-		out.list = slices.Concat(out.list, s.list)
+		if out.list = slices.Concat(out.list, s.list); len(out.list) == 0 {
+			delete(t.values, name) // to an heir, a cleared list says nothing
+			return true
+		}
 	default:
 		return r.applyEntries(t, s, out, fail)
 	}

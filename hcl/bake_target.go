@@ -156,7 +156,10 @@ func (t *bakeTarget) normalize() {
 			t.values[spec.Name] = &c
 		case schema.TypeOutputList, schema.TypeCacheList, schema.TypeSecretList, schema.TypeSSHList, schema.TypeAttestList:
 			c := *v
-			c.entries = dedup(spec, v.entries)
+			if c.entries = dedup(spec, v.entries); len(c.entries) == 0 {
+				delete(t.values, spec.Name) // to an heir, a parent without entries says nothing
+				continue
+			}
 			t.values[spec.Name] = &c
 		}
 	}
