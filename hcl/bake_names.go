@@ -352,27 +352,30 @@ func (l *bakeLoader) makeFunc(f *bakeFunc) (function.Function, bool) {
 	if !l.needs(f.result.Expr, f.result.Expr.Variables(), nil, own, true) {
 		return function.Function{}, false
 	}
-	call := func(args []cty.Value) (cty.Value, error) {
-		ctx := l.root.NewChild()
-		ctx.Variables = map[string]cty.Value{}
-		for i, p := range spec.Params {
-			ctx.Variables[p.Name] = args[i]
-		}
-		if spec.VarParam != nil {
-			ctx.Variables[spec.VarParam.Name] = cty.TupleVal(args[len(spec.Params):])
-		}
-		v, ds := f.result.Expr.Value(ctx)
-		if ds.HasErrors() {
-			return cty.DynamicVal, ds
-		}
-		return v, nil
-	}
+	call := func(args []cty.Value) (cty.Value, error) { return l.callFunc(f, spec, args) }
 	spec.Type = func(args []cty.Value) (cty.Type, error) {
 		v, err := call(args)
 		return v.Type(), err
 	}
 	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) { return call(args) }
 	return function.New(spec), true
+}
+
+// callFunc computes one call of a function of the file.
+func (l *bakeLoader) callFunc(f *bakeFunc, spec *function.Spec, args []cty.Value) (cty.Value, error) {
+	ctx := l.root.NewChild()
+	ctx.Variables = map[string]cty.Value{}
+	for i, p := range spec.Params {
+		ctx.Variables[p.Name] = args[i]
+	}
+	if spec.VarParam != nil {
+		ctx.Variables[spec.VarParam.Name] = cty.TupleVal(args[len(spec.Params):])
+	}
+	v, ds := f.result.Expr.Value(ctx)
+	if ds.HasErrors() {
+		return cty.DynamicVal, ds
+	}
+	return v, nil
 }
 
 func (l *bakeLoader) push(key, label string, at diag.Range) {

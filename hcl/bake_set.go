@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -208,21 +209,9 @@ func (r *resolver) apply(t *bakeTarget, s bakeSet) bool {
 		out.flag = on
 	case schema.TypeStringMap, schema.TypeResources:
 		if s.spec.Type == schema.TypeResources {
-			i := slices.IndexFunc(resourceKeys, func(k struct {
-				name   string
-				number bool
-			}) bool {
-				return k.name == s.sub
-			})
-			if i < 0 {
-				return fail("There is no resource %q.", s.sub)
-			}
-			if resourceKeys[i].number {
-				n, err := strconv.ParseInt(s.text, 10, 64)
-				if err != nil {
-					return fail("%s must be a whole number, not %q.", s.sub, s.text)
-				}
-				s.text = strconv.FormatInt(n, 10)
+			problem := ""
+			if s.text, problem = resourceText(s.sub, s.text); problem != "" {
+				return fail("%s", problem)
 			}
 		}
 		out.keys = maps.Clone(out.keys)
@@ -247,6 +236,24 @@ func (r *resolver) apply(t *bakeTarget, s bakeSet) bool {
 	out.at = s.at
 	t.values[name] = out
 	return true
+}
+
+// resourceText is the value of one resource in its normal form; problem says what is wrong with it.
+func resourceText(name, text string) (out, problem string) {
+	for _, k := range resourceKeys {
+		switch {
+		case k.name != name:
+			continue
+		case !k.number:
+			return text, ""
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return "", fmt.Sprintf("%s must be a whole number, not %q.", name, text)
+		}
+		return strconv.FormatInt(n, 10), ""
+	}
+	return "", fmt.Sprintf("There is no resource %q.", name)
 }
 
 // applyEntries changes a list of entries.
