@@ -77,7 +77,7 @@ func newBakeLoader(files []*File, env Env) *bakeLoader {
 	if env.Getenv == nil {
 		env.Getenv = func(string) (string, bool) { return "", false }
 	}
-	l := &bakeLoader{env: env, files: files, sources: diag.Sources{}, names: map[string]*bakeName{}, funcs: map[string]*bakeFunc{},
+	l := &bakeLoader{env: env, files: slices.Clone(files), sources: diag.Sources{}, names: map[string]*bakeName{}, funcs: map[string]*bakeFunc{},
 		current: map[string]*bakeCell{}, byTarget: map[string]*bakeTarget{}}
 	l.functions = functionsOf(env)
 	l.root = &hhcl.EvalContext{Variables: map[string]cty.Value{}, Functions: l.functions}
@@ -148,6 +148,22 @@ func (l *bakeLoader) read() {
 	l.addRenamed()
 }
 
+// forget lets go of the syntax, which is more than half of what a long file takes, once all of it is evaluated.
+func (l *bakeLoader) forget() {
+	for i, f := range l.files {
+		c := *f
+		c.body = nil
+		l.files[i] = &c
+	}
+	for _, n := range l.names {
+		n.global = nil
+	}
+	for _, v := range l.variables {
+		v.def, v.checks = nil, nil
+	}
+	l.blocks, l.named, l.current, l.funcs = nil, nil, nil, nil
+}
+
 // bakeHeader is the top level of a file.
 var bakeHeader = &hhcl.BodySchema{Blocks: []hhcl.BlockHeaderSchema{
 	{Type: "group", LabelNames: []string{"name"}}, {Type: "target", LabelNames: []string{"name"}},
@@ -204,6 +220,15 @@ func (l *bakeLoader) report(ds hhcl.Diagnostics, fallback diag.Range) bool {
 		l.hcl(f, d, codeBadExpression, fallback)
 	}
 	return ds.HasErrors()
+}
+
+// uncompiled is the names of the functions that an expression calls and that may not be callable yet. When the blocks are
+// evaluated all are.
+func (l *bakeLoader) uncompiled(e hhcl.Expression) []string {
+	if l.namesReady {
+		return nil
+	}
+	return l.calls(e)
 }
 
 // calls is the names of the functions that an expression calls.

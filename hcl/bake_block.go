@@ -63,7 +63,7 @@ func (l *bakeLoader) eval(e hhcl.Expression, cell *bakeCell) (cty.Value, bool) {
 func (l *bakeLoader) needs(e hhcl.Expression, refs []hhcl.Traversal, cell *bakeCell, own map[string]bool, strict bool) bool {
 	ok := true
 	at := func(r hhcl.Range) diag.Range { return l.rng(r) }
-	for _, name := range l.calls(e) {
+	for _, name := range l.uncompiled(e) {
 		known, good := l.compile(name, at(e.Range()))
 		if !known && strict {
 			l.errorf(codeUnknownFunction, at(e.Range()), "Unknown function", didYouMean(name, sortedKeys(l.root.Functions)), "There is no function named %q.", name)

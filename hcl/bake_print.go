@@ -66,8 +66,41 @@ func (w *jsonWriter) comma() {
 
 func (w *jsonWriter) key(k string) {
 	w.comma()
-	w.value(k)
+	w.text(k)
 	w.buf.WriteByte(':')
+}
+
+// text writes a string as the standard encoder does, which is only needed where something must be escaped.
+func (w *jsonWriter) text(s string) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			w.value(s)
+			return
+		}
+	}
+	w.buf.WriteByte('"')
+	w.buf.WriteString(s)
+	w.buf.WriteByte('"')
+}
+
+// texts writes a list of strings.
+func (w *jsonWriter) texts(list []string) {
+	w.open('[')
+	for _, s := range list {
+		w.comma()
+		w.text(s)
+	}
+	w.close(']')
+}
+
+// object writes an object of strings, its keys sorted.
+func (w *jsonWriter) object(fields map[string]string) {
+	w.open('{')
+	for _, k := range sortedKeys(fields) {
+		w.key(k)
+		w.text(fields[k])
+	}
+	w.close('}')
 }
 
 // value writes what the standard encoder makes of v.
@@ -123,7 +156,7 @@ func (w *jsonWriter) attribute(spec *schema.Attribute, v *bakeValue) {
 	case schema.TypeString:
 		if v.text != "" || spec.Name != "description" {
 			w.key(spec.Name)
-			w.value(esc(v.text))
+			w.text(esc(v.text))
 		}
 	case schema.TypeBool:
 		w.key(spec.Name)
@@ -131,20 +164,22 @@ func (w *jsonWriter) attribute(spec *schema.Attribute, v *bakeValue) {
 	case schema.TypeStringList:
 		if len(v.list) > 0 {
 			w.key(spec.Name)
-			var out []string
+			w.open('[')
 			for _, s := range v.list {
-				out = append(out, esc(s))
+				w.comma()
+				w.text(esc(s))
 			}
-			w.value(out)
+			w.close(']')
 		}
 	case schema.TypeStringMap:
 		if len(v.keys) > 0 {
 			w.key(spec.Name)
-			out := map[string]string{}
-			for k, s := range v.keys {
-				out[k] = esc(*s)
+			w.open('{')
+			for _, k := range sortedKeys(v.keys) {
+				w.key(k)
+				w.text(esc(*v.keys[k]))
 			}
-			w.value(out)
+			w.close('}')
 		}
 	case schema.TypeResources:
 		w.key(spec.Name)
@@ -186,12 +221,12 @@ func (w *jsonWriter) entry(typ schema.ValueType, e bakeEntry) {
 		for _, k := range []string{"id", "src", "env"} {
 			if s := e.fields[k]; s != "" {
 				w.key(k)
-				w.value(s)
+				w.text(s)
 			}
 		}
 		if len(e.paths) > 0 {
 			w.key("paths")
-			w.value(e.paths)
+			w.texts(e.paths)
 		}
 		w.close('}')
 	case schema.TypeAttestList:
@@ -212,7 +247,7 @@ func (w *jsonWriter) entry(typ schema.ValueType, e bakeEntry) {
 	case schema.TypePolicyList:
 		w.policy(e)
 	default:
-		w.value(e.fields)
+		w.object(e.fields)
 	}
 }
 

@@ -245,6 +245,7 @@ func bakeResolve(files []*File, env Env) (*bakeLoader, *bakeResult) {
 	l.read()
 	res := &bakeResult{}
 	if !l.list.HasErrors() {
+		l.forget()
 		l.rebase()
 		res = l.resolve(env.Targets)
 	}
