@@ -28,7 +28,11 @@ func (res *bakeResult) json() []byte {
 			if g.hasTargets && g.targets == nil {
 				g.targets = []string{}
 			}
-			w.value(g.targets)
+			if g.targets == nil {
+				w.value(nil)
+			} else {
+				w.texts(g.targets)
+			}
 			w.close('}')
 		}
 		w.close('}')
@@ -41,33 +45,46 @@ func (res *bakeResult) json() []byte {
 	}
 	w.close('}')
 	w.close('}')
-	var out bytes.Buffer
-	if err := json.Indent(&out, w.buf.Bytes(), "", "  "); err != nil {
-		panic("the JSON that print wrote is not JSON: " + err.Error())
-	}
-	return out.Bytes()
+	return w.buf.Bytes()
 }
 
-// jsonWriter writes compact JSON whose objects keep the order in which they are written.
+// jsonWriter writes JSON with an indent of two spaces, whose objects keep the order in which they are written.
 type jsonWriter struct {
 	buf   bytes.Buffer
+	depth int
 	first bool // nothing is written yet at this level
 }
 
-func (w *jsonWriter) open(c byte)  { w.buf.WriteByte(c); w.first = true }
-func (w *jsonWriter) close(c byte) { w.buf.WriteByte(c); w.first = false }
+func (w *jsonWriter) open(c byte) { w.buf.WriteByte(c); w.depth++; w.first = true }
 
+func (w *jsonWriter) close(c byte) {
+	if w.depth--; !w.first { // what is empty stands on one line
+		w.line()
+	}
+	w.buf.WriteByte(c)
+	w.first = false
+}
+
+func (w *jsonWriter) line() {
+	w.buf.WriteByte('\n')
+	for range w.depth {
+		w.buf.WriteString("  ")
+	}
+}
+
+// comma begins an element.
 func (w *jsonWriter) comma() {
 	if !w.first {
 		w.buf.WriteByte(',')
 	}
+	w.line()
 	w.first = false
 }
 
 func (w *jsonWriter) key(k string) {
 	w.comma()
 	w.text(k)
-	w.buf.WriteByte(':')
+	w.buf.WriteString(": ")
 }
 
 // text writes a string as the standard encoder does, which is only needed where something must be escaped.

@@ -35,7 +35,7 @@ func (m *Missing) Error() string {
 type Bed struct {
 	// Cache is kept between runs, Dir is removed by Close.
 	Cache, Dir string
-	// Mirror is host:port of the registry that stands in for docker.io. Tests must not write to it.
+	// Mirror is host:port of the registry that stands in for docker.io. Tests write nothing to it but tags of their own.
 	Mirror string
 	// Registry is host:port of an empty registry that tests push to.
 	Registry string

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -27,6 +26,7 @@ func (a *app) printCommand() *cobra.Command {
 }
 
 func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
+	start.Frugal()
 	if err := in.checkAllow(); err != nil {
 		return err
 	}
@@ -39,11 +39,14 @@ func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
 		return err
 	}
 	def.env.Sets = slices.Concat(def.env.Sets, sets)
-	start.Done(0)
 	text, sources, diags := hcl.Print(def.files, def.env)
 	if err := a.report(diags, sources); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s\n", text)
+	for _, b := range [][]byte{text, []byte("\n")} { // the text may be long: no copy of it
+		if _, err := a.out.Write(b); err != nil {
+			return err
+		}
+	}
 	return nil
 }
