@@ -25,8 +25,8 @@ func (c corpusCase) target(kind string) string { return kind + "-" + c.name }
 
 // representative are the cases that are built, one of each kind: emulated compiles take a quarter of a minute each.
 // XBUILD_TEST_CORPUS=all builds all that say what their program prints.
-var representative = []string{"01-cgo-enabled", "06-runs-product", "10-foreign-file", "11-copies-tree", "15-arch-probe", "19-go-generate",
-	"20-go-install", "22-script", "27-target-already-set", "34-product-reused", "40-branch", "48-output-folder", "53-test-binary", "55-embedded"}
+var representative = []string{"01-cgo-enabled", "06-runs-product", "10-foreign-file", "15-arch-probe", "19-go-generate", "20-go-install",
+	"22-script", "27-target-already-set", "40-branch", "48-output-folder"}
 
 // layOut writes every case to a folder and one build file with three targets for each: the Dockerfile as it must be
 // built, by emulation, and the twin both ways.
