@@ -2,7 +2,6 @@ package hcl
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	hhcl "github.com/hashicorp/hcl/v2"
@@ -298,26 +297,14 @@ func (l *bakeLoader) matrix(b *bakeBlock, a *hhcl.Attribute) []*bakeCell {
 	if !ok {
 		return nil
 	}
-	if t := v.Type(); !t.IsMapType() && !t.IsObjectType() || v.IsNull() {
-		l.errorf(codeBadMatrix, at, "Bad matrix", "Write { NAME = [VALUES] }.", "A matrix must be a map of lists, but this is %s.", typeName(t))
+	vars, axis, problem := combine(v)
+	if problem != "" {
+		advice := "Write { NAME = [VALUES] }."
+		if axis != "" {
+			advice = fmt.Sprintf("Write %s = [VALUES].", axis)
+		}
+		l.errorf(codeBadMatrix, at, "Bad matrix", advice, "%s", problem)
 		return nil
-	}
-	vars := []map[string]cty.Value{{}}
-	axes := v.AsValueMap()
-	for _, k := range sortedKeys(axes) {
-		if !axes[k].CanIterateElements() {
-			l.errorf(codeBadMatrix, at, "Bad matrix", fmt.Sprintf("Write %s = [VALUES].", k), "The values of %q must be a list, but this is %s.", k, typeName(axes[k].Type()))
-			return nil
-		}
-		var next []map[string]cty.Value
-		for _, e := range axes[k].AsValueSlice() {
-			for _, m := range vars {
-				m = maps.Clone(m)
-				m[k] = e
-				next = append(next, m)
-			}
-		}
-		vars = next
 	}
 	var out []*bakeCell
 	for _, m := range vars {

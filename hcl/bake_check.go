@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/containerd/platforms"
-	"github.com/distribution/reference"
 	"github.com/docker/go-units"
 )
 
@@ -54,13 +53,8 @@ func (c checker) badAdvice(attr, code, summary, advice, detail string, args ...a
 
 // tag checks the name of an image.
 func (c checker) tag(s string) {
-	named, err := reference.ParseNormalizedNamed(s)
-	if err != nil {
-		c.badAdvice("tags", codeBadTag, "Bad tag", "Write name:tag or registry/name:tag, with a lower-case name.", "%q is not an image name: %v.", s, err)
-		return
-	}
-	if _, ok := named.(reference.Digested); ok {
-		c.badAdvice("tags", codeBadTag, "Bad tag", "Take the digest away: it is known only when the image is built.", "%q has a digest.", s)
+	if problem, advice := tagProblem(s); problem != "" {
+		c.badAdvice("tags", codeBadTag, "Bad tag", advice, "%s", problem)
 	}
 }
 

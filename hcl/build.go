@@ -168,16 +168,23 @@ func output(it item) (schema.Output, error) {
 }
 
 func (b *builder) checkTag(it item) bool {
-	named, err := reference.ParseNormalizedNamed(it.text)
+	problem, advice := tagProblem(it.text)
+	if problem != "" {
+		b.errorf(codeBadTag, it.at, "Bad tag", advice, "%s", problem)
+	}
+	return problem == ""
+}
+
+// tagProblem says what is wrong with the name of an image, and what to do; empty if nothing is.
+func tagProblem(s string) (problem, advice string) {
+	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil {
-		b.errorf(codeBadTag, it.at, "Bad tag", "Write name:tag or registry/name:tag, with a lower-case name.", "%q is not an image name: %v.", it.text, err)
-		return false
+		return fmt.Sprintf("%q is not an image name: %v.", s, err), "Write name:tag or registry/name:tag, with a lower-case name."
 	}
 	if _, ok := named.(reference.Digested); ok {
-		b.errorf(codeBadTag, it.at, "Bad tag", "Take the digest away: it is known only when the image is built.", "%q has a digest.", it.text)
-		return false
+		return fmt.Sprintf("%q has a digest.", s), "Take the digest away: it is known only when the image is built."
 	}
-	return true
+	return "", ""
 }
 
 func strategyNames() []string {

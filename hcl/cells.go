@@ -47,7 +47,7 @@ func (l *loader) cells(b *block, matrix, name *attribute) []*block {
 		l.errorf(codeSensitive, at, "A sensitive value would be shown", "", "A matrix cannot be made of a sensitive variable.")
 		return nil
 	}
-	combinations, problem := combine(v)
+	combinations, _, problem := combine(v)
 	if problem != "" {
 		l.errorf(codeBadMatrix, at, "Bad matrix", "Write { NAME = [VALUES] }.", "%s", problem)
 		return nil
@@ -79,16 +79,17 @@ func (l *loader) cells(b *block, matrix, name *attribute) []*block {
 	return out
 }
 
-// combine is every combination of the values of a matrix; problem says what is wrong with it.
-func combine(v cty.Value) (out []map[string]cty.Value, problem string) {
+// combine is every combination of the values of a matrix, in both dialects; problem says what is wrong with it, or with one
+// axis of it.
+func combine(v cty.Value) (out []map[string]cty.Value, axis, problem string) {
 	if t := v.Type(); v.IsNull() || !t.IsMapType() && !t.IsObjectType() {
-		return nil, fmt.Sprintf("A matrix must be a map of lists, but this is %s.", typeName(t))
+		return nil, "", fmt.Sprintf("A matrix must be a map of lists, but this is %s.", typeName(t))
 	}
 	out = []map[string]cty.Value{{}}
 	axes := v.AsValueMap()
 	for _, k := range sortedKeys(axes) {
 		if axes[k].IsNull() || !axes[k].CanIterateElements() {
-			return nil, fmt.Sprintf("The values of %q must be a list, but this is %s.", k, typeName(axes[k].Type()))
+			return nil, k, fmt.Sprintf("The values of %q must be a list, but this is %s.", k, typeName(axes[k].Type()))
 		}
 		var next []map[string]cty.Value
 		for _, e := range axes[k].AsValueSlice() {
@@ -100,7 +101,7 @@ func combine(v cty.Value) (out []map[string]cty.Value, problem string) {
 		}
 		out = next
 	}
-	return out, ""
+	return out, "", ""
 }
 
 // cellName evaluates the name of a cell.

@@ -77,8 +77,7 @@ func (l *loader) varRange(name string) (nameAt, valueAt diag.Range) {
 
 // textRange is a range in one of the texts of the sources.
 func (l *loader) textRange(name string, start, end int) diag.Range {
-	text := &File{Name: name, Bytes: l.sources[name], lines: lineStarts(l.sources[name])}
-	return diag.Range{Filename: name, Start: text.posAt(start), End: text.posAt(end)}
+	return rangeIn(name, l.sources[name], start, end)
 }
 
 // variableNode is the value of a variable block: --var, else the environment, else the default.

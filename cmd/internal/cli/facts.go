@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,8 +14,6 @@ import (
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
-
-func asPathError(err error, target **os.PathError) bool { return errors.As(err, target) }
 
 // makePlan reads what the plan needs to know about the world and makes it. b may be nil: the node is then assumed, and
 // base images stay unknown. Problems are printed.
