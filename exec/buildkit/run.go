@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -102,6 +103,9 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
 	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}, over: make(chan struct{})}
 	r.steps = newSteps(p, r.emit)
+	if opt.Status != nil {
+		r.steps.raw = g.raw(opt.Status)
+	}
 	byUse := map[plan.Use]*build{}
 	for i := range p.Builds {
 		pb := &p.Builds[i]
@@ -313,6 +317,17 @@ func (g *gate) send(e exec.Event) {
 	defer g.mu.RUnlock()
 	if !g.closed && g.emit != nil {
 		g.emit(e)
+	}
+}
+
+// raw prints messages of the status stream as long as the gate is open.
+func (g *gate) raw(to func([]byte)) func(*client.SolveStatus) {
+	return func(m *client.SolveStatus) {
+		g.mu.RLock()
+		defer g.mu.RUnlock()
+		if line, err := json.Marshal(m); err == nil && !g.closed {
+			to(line)
+		}
 	}
 }
 

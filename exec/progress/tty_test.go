@@ -139,6 +139,8 @@ func many() *plan.Plan {
 	return p
 }
 
+func randOf(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(1, seed)) }
+
 // storm sends random events for the stages of a plan. Names and logs are long, wide and hostile.
 func storm(p *plan.Plan, player *player, r *rand.Rand, n int) {
 	texts := []string{"RUN go build ./...", "COPY --from=構築 /出力/プログラム /", "RUN " + strings.Repeat("x", 300), "RUN printf '\x1b[2J\x1b[H'", "", "RUN \u202eabc 🤷🏽‍♀️ e\u0301"}
