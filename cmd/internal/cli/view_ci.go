@@ -38,6 +38,12 @@ func (a *app) annotate(l diag.List, log []string) {
 		return
 	}
 	out := a.inWorkspace(l, dir)
+	for i := range out {
+		if r := l[i].Related; out[i].Subject == nil && len(r) > 0 { // such as the target that has its Dockerfile inline
+			at := a.inWorkspace(diag.List{{Subject: &r[0].Range}}, dir)
+			out[i].Subject = at[0].Subject
+		}
+	}
 	if n := len(out) - 1; n >= 0 && len(log) > 0 {
 		out[n].Detail = strings.TrimSpace(out[n].Detail + "\n" + strings.Join(log, "\n"))
 	}
