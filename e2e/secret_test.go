@@ -39,7 +39,8 @@ group "default" { targets = ["one", "two"] }
 	w.env = append(w.env, "FIRST="+first)
 	var said bytes.Buffer
 	for _, args := range [][]string{{"plan"}, {"plan", "--format", "json"}, {"plan", "--out", "saved.plan"}, {"print"}, {"graph", "--format", "html"},
-		{"run", "--progress", "plain", "--metadata-file", "meta.json"}, {"run", "--no-cache"}, {"run", "--plan", "saved.plan"}} {
+		{"run", "--progress", "plain", "--metadata-file", "meta.json"}, {"run", "--no-cache"}, {"run", "--no-cache", "--progress", "json"}, {"run", "--no-cache", "--progress", "rawjson"},
+		{"run", "--no-cache", "--progress", "github"}, {"run", "--plan", "saved.plan"}} {
 		r := w.ok(t, args...)
 		said.WriteString(r.stdout + r.stderr)
 	}

@@ -46,6 +46,23 @@ type Options struct {
 	// of docker buildx's --progress rawjson. The values of secrets are taken out. It is called by one goroutine at a time,
 	// and not after the run returned. Nil if nobody wants it.
 	Status func(line []byte)
+	// Provenance says how much to tell of how each target was made: [ProvenanceMin], [ProvenanceMax], or "" for nothing.
+	Provenance string
+}
+
+// The values of Options.Provenance, as docker buildx has them.
+const (
+	ProvenanceMin = "min" // what was built from what
+	ProvenanceMax = "max" // the steps and times too
+)
+
+// Record is what the daemon has recorded of a target.
+type Record struct {
+	Target string
+	// Ref names the record to docker buildx; empty if it knows no builder for the daemon.
+	Ref string
+	// Provenance is a predicate of SLSA 0.2, by platform; of a target that is built for one platform the key is "".
+	Provenance map[string]json.RawMessage
 }
 
 // Result is what a backend made.
@@ -56,6 +73,8 @@ type Result struct {
 	Images map[string]string
 	// Missing are the failures that the run can do without: they stopped optional platforms only.
 	Missing []*Failure
+	// Records are one a target, if they were asked for.
+	Records []Record
 }
 
 // Answer is what the Dockerfile of a target says of itself.
@@ -210,6 +229,7 @@ type Report struct {
 	Builds   []BuildResult
 	Outputs  []OutputResult
 	Images   map[string]string // as in [Result]
+	Records  []Record          // as in [Result]
 	Failures []*Failure
 	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
 	Missing []*Failure

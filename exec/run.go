@@ -49,7 +49,7 @@ func (r *Run) run(ctx context.Context, b Backend, opt Options) {
 	close(r.events)
 	rep := &Report{Wall: time.Since(start), Err: err}
 	if res != nil {
-		rep.Builds, rep.Outputs, rep.Images, rep.Missing = res.Builds, res.Outputs, res.Images, res.Missing
+		rep.Builds, rep.Outputs, rep.Images, rep.Missing, rep.Records = res.Builds, res.Outputs, res.Images, res.Missing, res.Records
 	}
 	rep.Interrupted = ctx.Err() != nil && err != nil
 	if !rep.Interrupted {

@@ -59,6 +59,7 @@ type run struct {
 	problems []problem
 	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
+	records  []exec.Record
 	engines  map[string]*engine // by address
 
 	stdoutFile *os.File // of an archive for standard output
@@ -141,7 +142,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
-	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests(), Missing: r.missed()}
+	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests(), Missing: r.missed(), Records: r.records}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:
@@ -216,7 +217,8 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll,
+		r.recordAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {

@@ -106,18 +106,22 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if d := j.decision; d != nil && len(d.Unchanged) > 0 && mode != progress.Quiet && mode != progress.RawJSON {
 		fmt.Fprint(a.err, unchangedText(d))
 	}
-	rep, err := a.execute(ctx, j, screen{mode, events}, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
+	opt := exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast}
+	if f.metadata != "" {
+		opt.Provenance = a.metadataProvenance()
+	}
+	rep, err := a.execute(ctx, j, screen{mode, events}, opt)
 	if err != nil {
 		return err
 	}
 	a.summarize(rep, j.plan)
-	if err := a.finish(rep, j, mode); err != nil || f.metadata == "" {
-		return err
+	err = a.finish(rep, j, mode)
+	if f.metadata != "" && rep.Err == nil { // also if optional platforms are missing
+		if werr := writeMetadata(f.metadata, j.plan, rep); werr != nil {
+			return &exitError{ExitFailed, werr}
+		}
 	}
-	if err := writeMetadata(f.metadata, j.plan, rep); err != nil {
-		return &exitError{ExitFailed, err}
-	}
-	return nil
+	return err
 }
 
 // screen is where progress goes, and how.
