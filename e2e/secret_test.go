@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,10 @@ group "default" { targets = ["one", "two"] }
 		{"run", "--no-cache", "--progress", "github"}, {"run", "--plan", "saved.plan"}} {
 		r := w.ok(t, args...)
 		said.WriteString(r.stdout + r.stderr)
+		if slices.Contains(args, "rawjson") {
+			_, log := status(t, r.stderr)
+			said.WriteString(log)
+		}
 	}
 	turn := func(s string) string {
 		return strings.Map(func(c rune) rune {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,10 @@ func (r *run) recordAll(ctx context.Context, _ gateway.Client) error {
 		if len(e.builds) == 0 {
 			continue
 		}
+		if slices.ContainsFunc(e.builds, (*build).hasSecrets) {
+			r.remark(fmt.Sprintf("the provenance of target %s is not told: the daemon would keep its log too, in which a secret may stand", e.target))
+			continue
+		}
 		g.Go(func() error {
 			if err := r.record(gctx, e); err != nil && gctx.Err() == nil {
 				r.remark(fmt.Sprintf("the provenance of target %s is not known: %s", e.target, cleanMessage(err)))
@@ -56,6 +61,19 @@ func (r *run) recordAll(ctx context.Context, _ gateway.Client) error {
 		})
 	}
 	return g.Wait()
+}
+
+// hasSecrets reports whether a step of the build may see a secret.
+func (b *build) hasSecrets() bool {
+	if len(b.Values.Secrets) > 0 {
+		return true
+	}
+	for _, l := range b.links {
+		if l.hasSecrets() {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *run) record(ctx context.Context, e *export) error {

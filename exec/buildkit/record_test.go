@@ -4,6 +4,7 @@ package buildkit
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,32 @@ func TestRecords(t *testing.T) {
 				t.Errorf("%s: provenance of %q is %s", how, key, text)
 			}
 		}
+	}
+}
+
+// The daemon keeps the log of what it has a record of, and secrets are in no file: a target that has one, or links to one that has,
+// gets no record.
+func TestNoRecordOfSecrets(t *testing.T) {
+	p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY a /\n", "a": "A\n", "link.Dockerfile": "FROM base\nCOPY a /b\n"})
+	t.Setenv("THE_TOKEN", "a-secret-value")
+	p.target("with", "linux/amd64", func(b *schema.Build) { b.Secrets = []schema.Secret{{ID: "token", Env: "THE_TOKEN"}} })
+	p.target("linked", "linux/amd64", func(b *schema.Build) {
+		b.Dockerfile, b.Contexts = filepath.Join(p.dir, "link.Dockerfile"), map[string]string{"base": "target:with"}
+	})
+	p.target("without", "linux/amd64", nil)
+	o := p.runWith(timeout(t, time.Minute), p.plan("with", "linked", "without"), exec.Options{Provenance: exec.ProvenanceMin}, nil)
+	o.must(t, "client")
+	if len(o.res.Records) != 1 || o.res.Records[0].Target != "without" {
+		t.Errorf("records %v", o.res.Records)
+	}
+	said := 0
+	for _, e := range o.events {
+		if e.Type == exec.Message && strings.HasPrefix(e.Name, "the provenance of target ") && strings.Contains(e.Name, "secret") {
+			said++
+		}
+	}
+	if said != 2 {
+		t.Errorf("%d remarks, want one for each target without a record", said)
 	}
 }
 
