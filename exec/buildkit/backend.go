@@ -32,6 +32,8 @@ type DialOptions struct {
 	Stdout io.Writer
 	// Owner gets the files of local outputs.
 	Owner output.Owner
+	// Caches are the types of caches that a build file may name, if that is known of this daemon: none says it itself.
+	Caches []string
 }
 
 // dialTimeout bounds the first call. A daemon that is there answers in milliseconds.
@@ -124,7 +126,7 @@ func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
 		}
 		return plan.NodeFact{}, &Unreachable{b.addr, err}
 	}
-	fact := plan.NodeFact{Name: b.opt.Name}
+	fact := plan.NodeFact{Name: b.opt.Name, Caches: b.opt.Caches}
 	seen := map[schema.Platform]bool{}
 	for _, p := range ps {
 		q := fromOCI(p)

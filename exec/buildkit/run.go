@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -58,6 +59,7 @@ type run struct {
 	problems []problem
 	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
+	records  []exec.Record
 	engines  map[string]*engine // by address
 
 	stdoutFile *os.File // of an archive for standard output
@@ -102,6 +104,9 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
 	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}, over: make(chan struct{})}
 	r.steps = newSteps(p, r.emit)
+	if opt.Status != nil {
+		r.steps.raw = g.raw(opt.Status)
+	}
 	byUse := map[plan.Use]*build{}
 	for i := range p.Builds {
 		pb := &p.Builds[i]
@@ -137,7 +142,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
-	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests(), Missing: r.missed()}
+	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests(), Missing: r.missed(), Records: r.records}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:
@@ -212,7 +217,8 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll,
+		r.recordAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {
@@ -313,6 +319,17 @@ func (g *gate) send(e exec.Event) {
 	defer g.mu.RUnlock()
 	if !g.closed && g.emit != nil {
 		g.emit(e)
+	}
+}
+
+// raw prints messages of the status stream as long as the gate is open.
+func (g *gate) raw(to func([]byte)) func(*client.SolveStatus) {
+	return func(m *client.SolveStatus) {
+		g.mu.RLock()
+		defer g.mu.RUnlock()
+		if line, err := json.Marshal(m); err == nil && !g.closed {
+			to(line)
+		}
 	}
 }
 

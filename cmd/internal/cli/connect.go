@@ -35,8 +35,18 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	if err != nil {
 		return nil, &exitError{ExitUnreachable, err}
 	}
-	opt.Name = "embedded"
+	opt.Name, opt.Caches = "embedded", a.embeddedCaches()
 	return buildkit.Dial(ctx, addr, opt)
+}
+
+// embeddedCaches are the types of caches that a build file may name for the embedded BuildKit. That of GitHub is left out of a
+// run anyway where the environment is not that of GitHub's runners.
+func (a *app) embeddedCaches() []string {
+	caches := embedded.CacheTypes()
+	if a.getenv("ACTIONS_RUNTIME_TOKEN") == "" {
+		caches = append(caches, "gha")
+	}
+	return caches
 }
 
 // connectEngine reaches the BuildKit of a Docker Engine; both results are nil if there is none. An engine that the user
