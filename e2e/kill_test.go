@@ -42,9 +42,10 @@ target "default" {
   output    = ["out"]
 }
 `})
-	p := &pausing{w: world(t, dir), out: filepath.Join(dir, "out"), marker: fmt.Sprintf("30%d", time.Now().UnixNano()%1e9)}
+	p := &pausing{w: world(t, dir), marker: fmt.Sprintf("30%d", time.Now().UnixNano()%1e9)}
+	p.out = filepath.Join(p.w.dir, "out")
 	p.w.ok(t, "run")
-	p.good = snapshot(t, dir)
+	p.good = snapshot(t, p.w.dir)
 	return p
 }
 

@@ -36,9 +36,6 @@ func Ensure(ctx context.Context, cfg Config) (addr string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if os.Geteuid() != 0 {
-		return "", errors.New("the built-in BuildKit needs root for now; run sudo xbuild ..., or set BUILDKIT_HOST to the address of a running buildkitd")
-	}
 	file, err := readSettings(cfg, os.Environ())
 	if err != nil {
 		return "", err
@@ -56,8 +53,8 @@ func Ensure(ctx context.Context, cfg Config) (addr string, err error) {
 
 // start starts a daemon unless another client has just done so.
 func start(ctx context.Context, l layout, cfg Config, file *settingsFile) error {
-	if _, err := findRuntime(); err != nil {
-		return err
+	if problems := thisMachine().problems(); len(problems) > 0 {
+		return problems[0]
 	}
 	if err := l.make(); err != nil {
 		return fmt.Errorf("the state folder of the built-in BuildKit cannot be used: %w; XBUILD_STATE_DIR moves it", err)

@@ -1,8 +1,10 @@
 package embedded
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 )
@@ -36,24 +38,42 @@ func newLayout(state string) layout {
 		run:   filepath.Join(state, "run"),
 		id:    hex.EncodeToString(sum[:6]),
 	}
-	l.socket = filepath.Join(l.run, "xbuild-"+protocol+".sock")
+	l.socket = socketIn(l.run)
 	if len(l.socket) > maxSocketPath {
-		l.run = filepath.Join("/run/xbuild", l.id)
-		l.socket = filepath.Join(l.run, "xbuild-"+protocol+".sock")
+		// The folder that a login session gives an ordinary user, if there is one; see make.
+		base := "/run"
+		if os.Geteuid() != 0 {
+			base = cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), l.state)
+		}
+		l.run = filepath.Join(base, "xbuild", l.id)
+		l.socket = socketIn(l.run)
 	}
 	l.spawnLock = filepath.Join(l.run, "spawn.lock")
 	l.rootLock = filepath.Join(l.root, "buildkitd.lock")
 	return l
 }
 
+func socketIn(run string) string { return filepath.Join(run, "xbuild-"+protocol+".sock") }
+
 // make creates the folders. Nobody else can enter them: the socket gives whoever reaches it all that the daemon can do.
 func (l layout) make() error {
+	if len(l.socket) > maxSocketPath {
+		return fmt.Errorf("%s is longer than the %d characters that the path of a socket can have", l.socket, maxSocketPath)
+	}
 	for _, dir := range []string{l.state, l.root, l.tmp, l.run} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 	}
 	return os.Chmod(l.run, 0o700)
+}
+
+// runtimeState is where runc keeps its containers. There is no way to tell BuildKit another place.
+func (l layout) runtimeState(rootless bool) string {
+	if rootless {
+		return filepath.Join(l.run, "runtime", "runc")
+	}
+	return "/run/runc"
 }
 
 func (l layout) addr() string { return "unix://" + l.socket }

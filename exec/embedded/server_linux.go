@@ -75,7 +75,7 @@ func (s *server) acquire(req acquireRequest) (acquireReply, error) {
 }
 
 // build puts BuildKit together. ctx ends with the daemon.
-func (s *server) build(ctx context.Context, l layout, set settings, runtime string) error {
+func (s *server) build(ctx context.Context, l layout, rootless bool, set settings, runtime string) error {
 	apicaps.ExportedProduct = "xbuild"
 	version.Version = buildkitVersion()
 	s.info.BuildKit = version.Version
@@ -85,7 +85,7 @@ func (s *server) build(ctx context.Context, l layout, set settings, runtime stri
 		return err
 	}
 	hosts := resolver.NewRegistryConfig(set.Registries)
-	w, err := newWorker(ctx, l, set, runtime, hosts)
+	w, err := newWorker(ctx, l, rootless, set, runtime, hosts)
 	if err != nil {
 		return err
 	}
@@ -153,15 +153,19 @@ func newController(ctx context.Context, l layout, set settings, sessions *sessio
 	})
 }
 
-func newWorker(ctx context.Context, l layout, set settings, runtime string, hosts docker.RegistryHosts) (worker.Worker, error) {
+func newWorker(ctx context.Context, l layout, rootless bool, set settings, runtime string, hosts docker.RegistryHosts) (worker.Worker, error) {
 	var parallel *semaphore.Weighted
 	if n := set.Workers.OCI.MaxParallelism; n > 0 {
 		parallel = semaphore.NewWeighted(int64(n))
 	}
+	cgroup := l.cgroup()
+	if rootless {
+		cgroup = "" // an ordinary user can make none
+	}
 	// The trace socket stays empty: its default is one path for all daemons of a machine.
-	opt, err := runc.NewWorkerOpt(l.root, snapshotter(l.root), false, oci.ProcessSandbox, nil, nil,
+	opt, err := runc.NewWorkerOpt(l.root, snapshotter(l.root), rootless, oci.ProcessSandbox, nil, nil,
 		netproviders.Opt{Mode: "host", CNI: cniprovider.Opt{Root: l.root}}, dnsConfig(set.DNS), runtime,
-		"", false, parallel, "", l.cgroup(), nil)
+		"", false, parallel, "", cgroup, nil)
 	if err != nil {
 		return nil, err
 	}
