@@ -133,6 +133,12 @@ func TestRootless(t *testing.T) {
 		}
 	}
 	p.owns(t, w.dir)
+	doctor := w.ok(t, "doctor").stdout
+	for name, want := range map[string]string{"the one inside xbuild": p.HomeDir, "natively": "linux/amd64", "under emulation": "linux/arm64"} {
+		if !strings.Contains(field(doctor, "  "+name), want) {
+			t.Errorf("doctor does not say %q of %s:\n%s", want, name, doctor)
+		}
+	}
 	status := w.ok(t, "daemon", "status").stdout
 	if want := filepath.Join(p.HomeDir, ".local/share/xbuild/buildkit-v1"); field(status, "root:") != want {
 		t.Errorf("the store is not %s:\n%s", want, status)
@@ -240,4 +246,22 @@ func processesOf(t *testing.T, uid uint32) (pids []string) {
 		t.Fatalf("processes of user %d: %v; want the client, the daemon and the step", uid, pids)
 	}
 	return pids
+}
+
+// TestRootlessWithoutIDs: a user who has no subordinate ids is told the lines to add, by doctor and by run.
+func TestRootlessWithoutIDs(t *testing.T) {
+	w, p := rootless(t, copyExample(t, "no-registry"))
+	if out, err := exec.Command("usermod", "--del-subuids", "1-4294967294", p.Username).CombinedOutput(); err != nil {
+		t.Fatalf("usermod: %v\n%s", err, out)
+	}
+	want := "as root, add this line to /etc/subuid: " + p.Username + ":"
+	if r := w.code(t, 4, "doctor"); !strings.Contains(r.stdout, want) {
+		t.Errorf("doctor does not say %q:\n%s", want, r.stdout)
+	}
+	if r := w.code(t, 4, "run", "binaries"); !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
+		t.Errorf("run does not say %q:\n%s", want, r.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(p.HomeDir, ".local")); err == nil {
+		t.Error("something was written")
+	}
 }
