@@ -120,6 +120,16 @@ type result struct {
 	wall           time.Duration
 }
 
+// value is that of an environment variable, as xbuild gets it.
+func (w *world) value(name string) string {
+	for i := len(w.env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(w.env[i], name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
 // command is xbuild with these arguments, not started yet.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, cmp.Or(w.program, suite.xbuild), args...)

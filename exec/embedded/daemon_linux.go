@@ -134,6 +134,7 @@ func serve(f daemonFlags, ready *os.File) error {
 		logrus.Warnf("the client that started this daemon is gone: %v", err)
 	}
 	ready.Close()
+	reserve(l)
 	logrus.Infof("ready on %s", l.socket)
 
 	go reap()

@@ -48,6 +48,7 @@
 //	                             $XDG_RUNTIME_DIR/xbuild without root, if this path is too long for a socket)
 //	run/spawn.lock               held by the client that starts a daemon
 //	run/runtime/                 empty; the runtime's state without root, inside the daemon's own namespace only
+//	reserve                      up to 8 MB that are given up to make room on a full disk
 //	tmp/                         the daemon's TMPDIR, emptied at its start
 //
 // Besides these it makes empty control groups named xbuild-HASH while steps run, and removes them when it ends or

@@ -26,6 +26,12 @@ func Stop(context.Context, Config) error { return nil }
 // Check has one problem to report: the system.
 func Check(Config) []error { return []error{errUnsupported} }
 
+// Reserve sets nothing aside.
+func Reserve(Config) {}
+
+// Release has nothing to give back.
+func Release(Config) {}
+
 // Main is an error on this system.
 func Main([]string) int {
 	fmt.Fprintln(os.Stderr, errUnsupported)

@@ -24,6 +24,7 @@ type layout struct {
 	state, root, tmp, log string
 	run, socket           string
 	spawnLock, rootLock   string
+	reserve               string
 	// id tells apart the daemons of different state folders where they share a name space (control groups).
 	id string
 }
@@ -49,6 +50,7 @@ func newLayout(state string) layout {
 		l.socket = socketIn(l.run)
 	}
 	l.spawnLock = filepath.Join(l.run, "spawn.lock")
+	l.reserve = filepath.Join(l.state, "reserve")
 	l.rootLock = filepath.Join(l.root, "buildkitd.lock")
 	return l
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"path/filepath"
+	goruntime "runtime"
 	"runtime/debug"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/plugins/snapshots/native"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
+	controlapi "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/cache/remotecache"
 	inlinecache "github.com/moby/buildkit/cache/remotecache/inline"
 	localcache "github.com/moby/buildkit/cache/remotecache/local"
@@ -99,7 +101,7 @@ func (s *server) build(ctx context.Context, l layout, rootless bool, set setting
 	}
 	s.grpc = grpc.NewServer(
 		grpc.ChainUnaryInterceptor(s.activity.unary, grpcerrors.UnaryServerInterceptor),
-		grpc.ChainStreamInterceptor(s.activity.stream, grpcerrors.StreamServerInterceptor),
+		grpc.ChainStreamInterceptor(s.activity.stream, closeUnused, grpcerrors.StreamServerInterceptor),
 		grpc.MaxRecvMsgSize(defaults.DefaultMaxRecvMsgSize),
 		grpc.MaxSendMsgSize(defaults.DefaultMaxSendMsgSize),
 	)
@@ -107,6 +109,16 @@ func (s *server) build(ctx context.Context, l layout, rootless bool, set setting
 	s.controller.Register(s.grpc)
 	s.grpc.RegisterService(&controlDesc, s)
 	return nil
+}
+
+// closeUnused lets go of files that were removed but are still open, after a call of Prune: what receives a context leaves
+// its file to the garbage collector when the disk is full.
+func closeUnused(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	err := handle(srv, stream)
+	if info.FullMethod == controlapi.Control_Prune_FullMethodName {
+		goruntime.GC()
+	}
+	return err
 }
 
 func newController(ctx context.Context, l layout, set settings, sessions *session.Manager, hosts docker.RegistryHosts, w worker.Worker, workers *worker.Controller) (*control.Controller, error) {

@@ -31,12 +31,17 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 			return b, nil
 		}
 	}
-	addr, err := embedded.Ensure(ctx, embedded.DefaultConfig(a.getenv))
+	cfg := embedded.DefaultConfig(a.getenv)
+	addr, err := embedded.Ensure(ctx, cfg)
 	if err != nil {
 		return nil, &exitError{ExitUnreachable, err}
 	}
-	opt.Name = "embedded"
+	opt.Name, opt.OwnStore = "embedded", ownStore(cfg)
 	return buildkit.Dial(ctx, addr, opt)
+}
+
+func ownStore(cfg embedded.Config) *buildkit.OwnStore {
+	return &buildkit.OwnStore{Dir: cfg.StateDir, Release: func() { embedded.Release(cfg) }, Reserve: func() { embedded.Reserve(cfg) }}
 }
 
 // connectEngine reaches the BuildKit of a Docker Engine; both results are nil if there is none. An engine that the user
