@@ -8,6 +8,7 @@ package start
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -31,8 +32,14 @@ func Done(builds int) {
 	}
 }
 
-// Frugal ends the start of a command whose memory is all garbage and syntax, so that collecting it often pays.
-func Frugal() { set(frugal) }
+// Frugal ends the start of a command that needs memory for garbage and syntax, of which collecting it often gives most
+// back: with the first collection, so that a small build file has none.
+func Frugal() {
+	runtime.AddCleanup(&first{}, func(int) { set(frugal) }, 0)
+}
+
+// first is freed by the first collection. The pointer keeps it from sharing its place with others.
+type first struct{ _ *int }
 
 func set(percent int) {
 	if os.Getenv("GOGC") == "" {
