@@ -13,7 +13,9 @@
 //   - Ensure returns when the daemon has answered a call. A daemon that cannot start gives its reason to the Ensure
 //     that started it, as one error.
 //   - A daemon of another xbuild version is used as it is, as long as it speaks the same protocol: the version of the
-//     protocol is part of the socket's name, that of the store's format part of the root's.
+//     protocol is part of the socket's name, that of the store's format part of the root's. One of another protocol is asked
+//     to let go of a store of the same format, and does when it has nothing to do; stores of different formats are used at
+//     the same time.
 //   - The daemon has its own mount and PID namespace, and is process 1 in it. Killed in any way, at any moment, it
 //     leaves no process and no mount; the next one starts from the finished steps.
 //   - It holds nothing of its caller: its own session, "/" as working folder, the log as standard output and error,
@@ -42,6 +44,7 @@
 // $XDG_DATA_HOME/xbuild:
 //
 //	buildkit-v1/                 the store: snapshots, content, cache, history
+//	buildkit-v1/tmp/             the daemon's TMPDIR, emptied at its start
 //	buildkit-v1/buildkitd.lock   held by the daemon; the same name as buildkitd's, so that the two exclude each other
 //	daemon.log, daemon.log.1     what the daemon has to say; moved aside at a start above 10 MB
 //	run/xbuild-1.sock            the control socket, mode 0600 (below /run/xbuild, or
@@ -49,7 +52,6 @@
 //	run/spawn.lock               held by the client that starts a daemon
 //	run/runtime/                 empty; the runtime's state without root, inside the daemon's own namespace only
 //	reserve                      up to 8 MB that are given up to make room on a full disk
-//	tmp/                         the daemon's TMPDIR, emptied at its start
 //
 // Besides these it makes empty control groups named xbuild-HASH while steps run, and removes them when it ends or
 // starts; and an empty /run/runc, under which the runtime's state lives inside the daemon's own namespace only.

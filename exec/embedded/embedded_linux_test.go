@@ -289,7 +289,7 @@ func TestLeftoversAreCleared(t *testing.T) {
 	bundle := filepath.Join(cfg.StateDir, "buildkit-v1/runc-overlayfs/executor/leftover")
 	source := t.TempDir()
 	writeFile(t, filepath.Join(source, "precious"), "x")
-	for _, dir := range []string{filepath.Join(bundle, "rootfs"), filepath.Join(cfg.StateDir, "tmp/buildkit-mount1")} {
+	for _, dir := range []string{filepath.Join(bundle, "rootfs"), filepath.Join(cfg.StateDir, "buildkit-v1/tmp/buildkit-mount1")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
