@@ -29,6 +29,8 @@ type DialOptions struct {
 	DockerConfig string
 	// Stdout is where archives without a file go; nil means that none can.
 	Stdout io.Writer
+	// OwnStore is set if a run may remove what the daemon keeps when the disk is full.
+	OwnStore *OwnStore
 	// Owner gets the files of local outputs.
 	Owner output.Owner
 	// Caches are the types of caches that a build file may name, if that is known of this daemon: none says it itself.

@@ -60,9 +60,8 @@ type run struct {
 	stdoutFile *os.File // of an archive for standard output
 }
 
-// Run executes the plan; see the package documentation. The result tells how each build was solved, also after a
-// failure. The error is the context's if that ended the run, else one or more *exec.Failure.
-func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit func(exec.Event)) (*exec.Result, error) {
+// runOnce is [Backend.Run] without what that does about a full disk.
+func (b *Backend) runOnce(ctx context.Context, p *plan.Plan, opt exec.Options, emit func(exec.Event)) (*exec.Result, error) {
 	g := &gate{emit: emit}
 	defer g.close()
 	r, err := b.newRun(p, opt, g)
