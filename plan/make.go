@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
@@ -43,24 +44,27 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 	return p.plan, p.diags.Sorted()
 }
 
-// Needs lists the base images whose facts would sharpen the plan, in the order of first use. Facts need only hold the
-// Dockerfiles and nodes. Problems are left to [Make].
-func Needs(cfg *schema.Config, req Request, facts Facts) []string {
+// Needs lists what facts would sharpen the plan, in the order of first use. Facts need only hold the Dockerfiles and nodes.
+// Problems are left to [Make].
+func Needs(cfg *schema.Config, req Request, facts Facts) Wants {
 	p := newPlanner(cfg, req, facts)
 	p.selectTargets()
 	p.readDockerfiles()
-	var refs []string
+	var out Wants
 	seen := map[string]bool{"": true, "scratch": true}
 	add := func(ref string) {
 		if !seen[ref] {
 			seen[ref] = true
-			refs = append(refs, ref)
+			out.Images = append(out.Images, ref)
 		}
 	}
 	for _, b := range p.builds {
 		g := p.resolve(b, b.file, b.platform)
 		if g == nil {
 			continue
+		}
+		if c := GoContextOf(b.values); filepath.IsAbs(c.Dir) && !slices.Contains(out.Go, c) && slices.Contains(p.modes(b.values), schema.Cross) && g.MayUseCgo() {
+			out.Go = append(out.Go, c)
 		}
 		for i, n := range g.Nodes {
 			if !g.Reached[i] {
@@ -72,7 +76,7 @@ func Needs(cfg *schema.Config, req Request, facts Facts) []string {
 			}
 		}
 	}
-	return refs
+	return out
 }
 
 // planner is the state that the passes share.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -79,7 +80,7 @@ func (p *planner) chooseStrategy() {
 
 // decisionKey is equal for builds that are decided about on the same grounds.
 func (p *planner) decisionKey(b *build) string {
-	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache)}
+	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache), p.usesC(b)}
 	for _, q := range p.declared(b) {
 		v, args := b.given(b.file, q)
 		k = append(k, b.envKey(v, args, q))
@@ -171,6 +172,7 @@ func (p *planner) decide(d *decision) {
 	if d.diags.HasErrors() {
 		return
 	}
+	in.UsesC = p.usesC(b)
 	p.vouch(b, &in)
 	modes := p.modes(b.values)
 	strict := modes[len(modes)-1] == schema.Cross
@@ -211,6 +213,16 @@ func (p *planner) decide(d *decision) {
 	if len(rw.Caches) > 0 {
 		d.built, d.caches = rw.Built, rw.Caches
 	}
+}
+
+// usesC is the place where a Go file of the build's context imports "C", as a user would name it; "" if that is not known.
+func (p *planner) usesC(b *build) string {
+	c := GoContextOf(b.values)
+	at := p.facts.Go[c].UsesC
+	if at == "" {
+		return ""
+	}
+	return strings.TrimPrefix(path.Join(c.Dir, at), strings.TrimSuffix(p.cfg.Dir, "/")+"/")
 }
 
 // vouch adds what the strategy block of the build answers for.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -97,6 +98,7 @@ func (p *planner) edit(key string) (Edit, bool) {
 				Kept: []Attempt{{Strategy: schema.Cross, Code: "opaque", Reason: b.opaque, At: path + ":1"}}}, true
 		}
 		file = b.file
+		in.UsesC = cmp.Or(in.UsesC, p.usesC(b))
 		g := p.resolve(b, b.file, b.platform)
 		switch {
 		case g == nil:

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -318,7 +319,7 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 		if image := official(n.Root().Image); slices.Contains(knownImages, image) && image != "golang" {
 			a.add(n, r.Line, &Problem{Code: "toolchain-unknown", Reason: fmt.Sprintf("Go does not come with %s, so it is not known for which machine it is", n.Root().Image)})
 		}
-		a.add(n, r.Line, cgoOff(c, n, fs))
+		a.add(n, r.Line, a.cgoOff(c, n, fs))
 		if w := fs.embeddable(c.Dir.Text); w != "" {
 			a.add(n, r.Line, &Problem{Code: "foreign-input", Reason: fmt.Sprintf("%s is a file of the build platform, which a program may have in it", w)})
 		}
@@ -346,9 +347,13 @@ func forBrowser(c call) bool {
 }
 
 // cgoOff refuses a go build that may compile C code when it is not told otherwise.
-func cgoOff(c call, n *Node, fs *files) *Problem {
+func (a *analysis) cgoOff(c call, n *Node, fs *files) *Problem {
 	if v := c.Env["CGO_ENABLED"]; v.Text == "0" && !v.Given {
 		return nil
+	}
+	sent := slices.ContainsFunc(n.Chain(), func(b *Node) bool { return b.UsesContext })
+	if by := cmp.Or(fs.compiler, n.Root().Image); a.in.UsesC != "" && sent && (fs.compiler != "" || !noCompiler(n.Root().Image)) {
+		return &Problem{Code: "cgo-used", Reason: fmt.Sprintf("%s imports \"C\", and %s may bring a C compiler for it", a.in.UsesC, by)}
 	}
 	if fs.compiler != "" {
 		return &Problem{Code: "package-installed",

@@ -18,6 +18,8 @@ type CrossInput struct {
 	Foreign func(schema.Platform) bool
 	// Offers reports whether an image exists for the build platform; known is false if nobody was asked.
 	Offers func(ref string) (offers, known bool)
+	// UsesC is the place where a Go file of the main context imports "C", "" if none is known to.
+	UsesC string
 	// Vouched are stages, by index, that someone answers for; Given is what the forks among them get.
 	Vouched map[int]Vouch
 	Given   Given
