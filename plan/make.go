@@ -27,6 +27,7 @@ var passes = []struct {
 	{"caches", (*planner).scopeCaches},          // a part of a cache for each of its writers
 	{"collide", (*planner).checkCollisions},     // two writers of one place
 	{"suggest", (*planner).suggest},             // what a strategy block could do
+	{"alternative", (*planner).planAlternative}, // what is left where a result turns out to be wrong
 	{"count", (*planner).count},                 // the kinds, summed up
 }
 
@@ -88,6 +89,8 @@ type planner struct {
 	nodes []NodeFact
 	// assumed says that no node was asked.
 	assumed bool
+	// proofOnly says that no stage is crossed on the evidence of its result.
+	proofOnly bool
 
 	// targets and groups are those of the build file by name.
 	targets map[string]*schema.Target
@@ -138,6 +141,11 @@ type build struct {
 	crossed map[int]bool
 	vouched map[int]dockerfile.Vouch
 	tried   map[int][]Attempt
+	// shown is the part of the change that may stay in the file, wrapped the lines that the wrapper of go is mounted for, checked
+	// why stages are crossed on the evidence of their result, by index.
+	shown   string
+	wrapped []int
+	checked map[int]string
 	// result is the id of the stage whose files the build is; "" until it is known.
 	result string
 	// advice is what could be vouched for.
@@ -164,8 +172,9 @@ type instance struct {
 	builds   []*build // all of them
 	crossed  bool
 	vouched  dockerfile.Vouch
-	pinned   bool // runs on the same platform whatever the target
-	depends  bool // something in it depends on the target
+	checked  string // why it is crossed on the evidence of its result
+	pinned   bool   // runs on the same platform whatever the target
+	depends  bool   // something in it depends on the target
 	platform schema.Platform
 }
 

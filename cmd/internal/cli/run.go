@@ -301,6 +301,7 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 		out = a.err // standard output has the archive
 	}
 	fmt.Fprint(out, resultsText(rep, p))
+	fmt.Fprint(a.err, fallbackText(rep))
 	if missing := missingText(rep, p); missing != "" {
 		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
 	}
