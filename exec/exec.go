@@ -92,6 +92,9 @@ type BuildResult struct {
 	Target, Platform string
 	// Path is "client" if the Dockerfile was converted here, "server" if the daemon's frontend did it; Why says why.
 	Path, Why string
+	// Fallback says which file of a stage that the plan crossed on the evidence of its result was for another machine, so that the
+	// build was made in the alternative way that the plan holds. Empty if it was not.
+	Fallback string
 }
 
 // OutputResult is one output that was written.

@@ -11,6 +11,8 @@ type Facts struct {
 	Nodes []NodeFact
 	// Images by reference as the Dockerfile gives it after expansion.
 	Images map[string]Image
+	// Go is what the Go files of contexts say.
+	Go map[GoContext]GoFact
 	// Local is this machine's architecture, for an assumed node.
 	Local schema.Platform
 }
@@ -19,6 +21,35 @@ type Facts struct {
 type DockerfileFact struct {
 	Text string
 	Err  string
+}
+
+// Wants is what [Needs] asks for.
+type Wants struct {
+	Images []string    // references of base images
+	Go     []GoContext // contexts whose Go files count
+}
+
+// GoContext is a folder that a build sends, without what its ignore file excludes.
+type GoContext struct {
+	Dir string // absolute
+	// Dockerfile is the one whose own ignore file may hold for the folder; "" if it has none.
+	Dockerfile string
+}
+
+// GoContextOf is the main context of a build.
+func GoContextOf(b *schema.Build) GoContext {
+	c := GoContext{Dir: b.Context, Dockerfile: b.Dockerfile}
+	if b.DockerfileInline != "" {
+		c.Dockerfile = ""
+	}
+	return c
+}
+
+// GoFact is what the Go files of a folder say. The zero value says nothing.
+type GoFact struct {
+	// UsesC is the place of the first import of "C" that counts for a build on Linux, "db/sqlite.go:7" from the folder on. Tests
+	// do not count. "" if there is none, or if nobody looked.
+	UsesC string
 }
 
 // NodeFact is a node as it answered.

@@ -139,7 +139,10 @@ func (p *planner) addDockerfile(b *build, path, why string) string {
 	}
 	sum := sha256.Sum256([]byte(text))
 	d := Dockerfile{ID: fmt.Sprintf("d%d", len(p.plan.Dockerfiles)+1), Path: path, SHA256: hex.EncodeToString(sum[:]), Rewritten: rewritten,
-		Text: text, Lines: b.lines, Built: b.built, Frontend: why}
+		Text: text, Lines: b.lines, Built: b.built, Wrapped: b.wrapped, Frontend: why}
+	if b.shown != "" {
+		d.Shown = &b.shown
+	}
 	p.plan.Dockerfiles = append(p.plan.Dockerfiles, d)
 	p.ids[key] = d.ID
 	return d.ID

@@ -194,7 +194,7 @@ func (p *planner) graphStages(b *build, g *graphs, pb *Build) {
 		}
 		in := p.instances[n.ID]
 		if in == nil {
-			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], vouched: b.vouched[i], depends: true}
+			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], vouched: b.vouched[i], checked: b.checked[i], depends: true}
 			if n.ScratchPlatform != nil {
 				in.platform = *n.ScratchPlatform
 			}

@@ -102,10 +102,10 @@ func dialEngine(ctx context.Context, address string) (*engine, error) {
 		return nil, fmt.Errorf("a Docker Engine at %s cannot be reached: unix and tcp are supported", address)
 	}
 	e.dial = func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, at)
+		return (&net.Dialer{Timeout: usualPatience.dial}).DialContext(ctx, network, at)
 	}
 	e.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx) }}}
-	call, cancel := context.WithTimeout(ctx, dialTimeout)
+	call, cancel := context.WithTimeout(ctx, usualPatience.dial)
 	defer cancel()
 	var info struct {
 		ServerVersion string

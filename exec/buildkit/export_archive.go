@@ -75,7 +75,7 @@ func (r *run) copyToStdout() error {
 		if err != nil {
 			return r.noteExport(fmt.Errorf("the archive cannot be written to standard output: %w", err), exec.OutputFailed, e.builds...)
 		}
-		r.outputs = append(r.outputs, e.done)
+		r.addOutput(e.done)
 	}
 	return nil
 }

@@ -135,6 +135,9 @@ func (r *run) failure(p problem) *exec.Failure {
 		f.Kind = p.kind
 	}
 	f.Err = &causeError{text: sentence(f, p), err: p.err}
+	if st := r.plan.Stage(f.Stage); f.Kind == exec.StepFailed && st != nil && r.isChecked(st.ID) {
+		f.Hint = fmt.Sprintf("stage %s runs on the build platform, with a wrapper of go that gives product builds their target; strategy = \"emulate\" builds it as it is written", st.Stage)
+	}
 	if f.Kind == exec.Unauthorized {
 		f.Hint = fmt.Sprintf("log in to %s; credentials were looked for in %s", registryOf(p.err.Error()), r.configFile())
 	}

@@ -108,6 +108,7 @@ type buildEvent struct {
 	Platform string `json:"platform"`
 	Path     string `json:"path"`
 	Why      string `json:"why"`
+	Fallback string `json:"fallback"`
 }
 
 type outputEvent struct {
@@ -251,7 +252,7 @@ func (d *jsonDisplay) Close(rep *exec.Report) {
 		d.print(stageEvent{d.head("stage"), o.Stage, string(o.State), true, o.Duration.Seconds(), o.Cause})
 	}
 	for _, b := range rep.Builds {
-		d.print(buildEvent{d.head("build"), b.Target, b.Platform, b.Path, b.Why})
+		d.print(buildEvent{d.head("build"), b.Target, b.Platform, b.Path, b.Why, b.Fallback})
 	}
 	for _, f := range rep.Failures {
 		d.failure(f, false)

@@ -130,7 +130,7 @@ func (a *app) root() *cobra.Command {
 		return &exitError{ExitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
 	})
 	root.AddCommand(a.runCommand(), a.planCommand(), a.printCommand(), a.listCommand(), a.validateCommand(), a.fmtCommand(), a.schemaCommand(),
-		a.graphCommand(), a.daemonCommand(), a.versionCommand())
+		a.graphCommand(), a.daemonCommand(), a.doctorCommand(), a.versionCommand())
 	a.addCompletion(root)
 	return root
 }

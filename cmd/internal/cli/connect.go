@@ -31,11 +31,12 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 			return b, nil
 		}
 	}
-	addr, err := embedded.Ensure(ctx, embedded.DefaultConfig(a.getenv))
+	cfg := embedded.DefaultConfig(a.getenv)
+	addr, err := embedded.Ensure(ctx, cfg)
 	if err != nil {
 		return nil, &exitError{ExitUnreachable, err}
 	}
-	opt.Name, opt.Caches = "embedded", a.embeddedCaches()
+	opt.Name, opt.Caches, opt.OwnStore = "embedded", a.embeddedCaches(), ownStore(cfg)
 	return buildkit.Dial(ctx, addr, opt)
 }
 
@@ -47,6 +48,10 @@ func (a *app) embeddedCaches() []string {
 		caches = append(caches, "gha")
 	}
 	return caches
+}
+
+func ownStore(cfg embedded.Config) *buildkit.OwnStore {
+	return &buildkit.OwnStore{Dir: cfg.StateDir, Release: func() { embedded.Release(cfg) }, Reserve: func() { embedded.Reserve(cfg) }}
 }
 
 // connectEngine reaches the BuildKit of a Docker Engine; both results are nil if there is none. An engine that the user

@@ -129,6 +129,17 @@ func pathsText(rep *exec.Report) string {
 	return s.String()
 }
 
+// fallbackText says which builds were not made as planned.
+func fallbackText(rep *exec.Report) string {
+	var s strings.Builder
+	for _, b := range rep.Builds {
+		if b.Fallback != "" {
+			fmt.Fprintf(&s, "%s on %s: built as the Dockerfile is written, by emulation, since %s; strategy = \"emulate\" saves the attempt\n", b.Target, b.Platform, b.Fallback)
+		}
+	}
+	return s.String()
+}
+
 // resultsText lists what was written, one line an output and name of an image.
 func resultsText(rep *exec.Report, p *plan.Plan) string {
 	var b strings.Builder
