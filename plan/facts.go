@@ -11,6 +11,8 @@ type Facts struct {
 	Nodes []NodeFact
 	// Images by reference as the Dockerfile gives it after expansion.
 	Images map[string]Image
+	// Go is what the Go files of contexts say.
+	Go map[GoContext]GoFact
 	// Local is this machine's architecture, for an assumed node.
 	Local schema.Platform
 }
@@ -21,11 +23,42 @@ type DockerfileFact struct {
 	Err  string
 }
 
+// Wants is what [Needs] asks for.
+type Wants struct {
+	Images []string    // references of base images
+	Go     []GoContext // contexts whose Go files count
+}
+
+// GoContext is a folder that a build sends, without what its ignore file excludes.
+type GoContext struct {
+	Dir string // absolute
+	// Dockerfile is the one whose own ignore file may hold for the folder; "" if it has none.
+	Dockerfile string
+}
+
+// GoContextOf is the main context of a build.
+func GoContextOf(b *schema.Build) GoContext {
+	c := GoContext{Dir: b.Context, Dockerfile: b.Dockerfile}
+	if b.DockerfileInline != "" {
+		c.Dockerfile = ""
+	}
+	return c
+}
+
+// GoFact is what the Go files of a folder say. The zero value says nothing.
+type GoFact struct {
+	// UsesC is the place of the first import of "C" that counts for a build on Linux, "db/sqlite.go:7" from the folder on. Tests
+	// do not count. "" if there is none, or if nobody looked.
+	UsesC string
+}
+
 // NodeFact is a node as it answered.
 type NodeFact struct {
 	Name string
 	// Platforms that the worker lists; the first is its own.
 	Platforms []schema.Platform
+	// Caches are the types of caches that a build file may name for this node; nil if that is not known.
+	Caches []string
 }
 
 // Request says which targets to plan.

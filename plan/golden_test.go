@@ -16,7 +16,7 @@ import (
 )
 
 // A golden case is a txtar file. Inputs: `targets`, one target a line ("NAME key=value ..."); `strategies`, one a line; `node`, what each
-// node lists; `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
+// node lists; `go`, after the targets, the place where "C" is imported; `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
 type goldenCase struct {
 	cfg   *schema.Config
 	facts plan.Facts
@@ -62,6 +62,13 @@ func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 					img.Env = append(img.Env, e)
 				}
 				c.facts.Images[w[0]] = img
+			}
+		case "go": // where the context of all targets imports "C"
+			for _, t := range c.cfg.Targets {
+				if c.facts.Go == nil {
+					c.facts.Go = map[plan.GoContext]plan.GoFact{}
+				}
+				c.facts.Go[plan.GoContextOf(&t.Base)] = plan.GoFact{UsesC: lines[0]}
 			}
 		case "plan", "diff", "diagnostics", "edit", "state", "request":
 		default:

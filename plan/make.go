@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
@@ -26,6 +27,7 @@ var passes = []struct {
 	{"caches", (*planner).scopeCaches},          // a part of a cache for each of its writers
 	{"collide", (*planner).checkCollisions},     // two writers of one place
 	{"suggest", (*planner).suggest},             // what a strategy block could do
+	{"alternative", (*planner).planAlternative}, // what is left where a result turns out to be wrong
 	{"count", (*planner).count},                 // the kinds, summed up
 }
 
@@ -43,24 +45,27 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 	return p.plan, p.diags.Sorted()
 }
 
-// Needs lists the base images whose facts would sharpen the plan, in the order of first use. Facts need only hold the
-// Dockerfiles and nodes. Problems are left to [Make].
-func Needs(cfg *schema.Config, req Request, facts Facts) []string {
+// Needs lists what facts would sharpen the plan, in the order of first use. Facts need only hold the Dockerfiles and nodes.
+// Problems are left to [Make].
+func Needs(cfg *schema.Config, req Request, facts Facts) Wants {
 	p := newPlanner(cfg, req, facts)
 	p.selectTargets()
 	p.readDockerfiles()
-	var refs []string
+	var out Wants
 	seen := map[string]bool{"": true, "scratch": true}
 	add := func(ref string) {
 		if !seen[ref] {
 			seen[ref] = true
-			refs = append(refs, ref)
+			out.Images = append(out.Images, ref)
 		}
 	}
 	for _, b := range p.builds {
 		g := p.resolve(b, b.file, b.platform)
 		if g == nil {
 			continue
+		}
+		if c := GoContextOf(b.values); filepath.IsAbs(c.Dir) && !slices.Contains(out.Go, c) && slices.Contains(p.modes(b.values), schema.Cross) && g.MayUseCgo() {
+			out.Go = append(out.Go, c)
 		}
 		for i, n := range g.Nodes {
 			if !g.Reached[i] {
@@ -72,7 +77,7 @@ func Needs(cfg *schema.Config, req Request, facts Facts) []string {
 			}
 		}
 	}
-	return refs
+	return out
 }
 
 // planner is the state that the passes share.
@@ -84,6 +89,8 @@ type planner struct {
 	nodes []NodeFact
 	// assumed says that no node was asked.
 	assumed bool
+	// proofOnly says that no stage is crossed on the evidence of its result.
+	proofOnly bool
 
 	// targets and groups are those of the build file by name.
 	targets map[string]*schema.Target
@@ -99,6 +106,7 @@ type planner struct {
 	graphs graphCache
 	// ids are those of the plan's Dockerfiles by what tells them apart.
 	ids   map[string]string
+	idOf  map[builtFile]string
 	diags diag.List
 	stop  bool
 	// blocked are the reasons why optional builds cannot be made.
@@ -134,6 +142,11 @@ type build struct {
 	crossed map[int]bool
 	vouched map[int]dockerfile.Vouch
 	tried   map[int][]Attempt
+	// shown is the part of the change that may stay in the file, wrapped the lines that the wrapper of go is mounted for, checked
+	// why stages are crossed on the evidence of their result, by index.
+	shown   string
+	wrapped []int
+	checked map[int]string
 	// result is the id of the stage whose files the build is; "" until it is known.
 	result string
 	// advice is what could be vouched for.
@@ -160,14 +173,15 @@ type instance struct {
 	builds   []*build // all of them
 	crossed  bool
 	vouched  dockerfile.Vouch
-	pinned   bool // runs on the same platform whatever the target
-	depends  bool // something in it depends on the target
+	checked  string // why it is crossed on the evidence of its result
+	pinned   bool   // runs on the same platform whatever the target
+	depends  bool   // something in it depends on the target
 	platform schema.Platform
 }
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
-		files: map[string]*parsed{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+		files: map[string]*parsed{}, ids: map[string]string{}, idOf: map[builtFile]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
 	p.offered = map[string][]schema.Platform{}
 	for ref, img := range facts.Images {
 		for _, s := range img.Platforms {

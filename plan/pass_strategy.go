@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -54,7 +55,7 @@ func (p *planner) chooseStrategy() {
 				of[b] = d
 				continue
 			}
-			d = &decision{build: b, file: b.file, crossed: map[int]bool{}, vouched: map[int]dockerfile.Vouch{}, tried: map[int][]Attempt{}}
+			d = &decision{build: b, file: b.file, checked: map[int]string{}, crossed: map[int]bool{}, vouched: map[int]dockerfile.Vouch{}, tried: map[int][]Attempt{}}
 			decided[key], decided[content] = d, d
 			order = append(order, d)
 		}
@@ -72,6 +73,7 @@ func (p *planner) chooseStrategy() {
 		}
 		b.final, b.lines, b.crossed, b.vouched, b.tried = d.file, d.lines, d.crossed, d.vouched, d.tried
 		b.built, b.caches, b.args, b.advice = d.built, d.caches, d.args, d.advice
+		b.shown, b.wrapped, b.checked = d.shown, d.wrapped, d.checked
 	}
 	p.checkPatterns()
 	p.stop = p.stop || p.diags.HasErrors()
@@ -79,7 +81,7 @@ func (p *planner) chooseStrategy() {
 
 // decisionKey is equal for builds that are decided about on the same grounds.
 func (p *planner) decisionKey(b *build) string {
-	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache)}
+	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache), p.usesC(b)}
 	for _, q := range p.declared(b) {
 		v, args := b.given(b.file, q)
 		k = append(k, b.envKey(v, args, q))
@@ -144,8 +146,11 @@ func (p *planner) executor(platforms []schema.Platform) *NodeFact {
 type decision struct {
 	build *build // the first one that it is for
 	diags diag.List
-	// text is that of the rewritten file, "" if it is not.
+	// text is that of the rewritten file, "" if it is not. shown is the part of it that may stay in the file.
 	text    string
+	shown   string
+	wrapped []int
+	checked map[int]string // why the stages of this index are crossed on the evidence of their result
 	file    *dockerfile.File
 	lines   []int
 	built   string
@@ -171,12 +176,24 @@ func (p *planner) decide(d *decision) {
 	if d.diags.HasErrors() {
 		return
 	}
+	in.UsesC = p.usesC(b)
 	p.vouch(b, &in)
 	modes := p.modes(b.values)
 	strict := modes[len(modes)-1] == schema.Cross
-	var sound []dockerfile.Group
+	var sound, proven []dockerfile.Group
 	for _, g := range dockerfile.Groups(in) {
+		if p.block(b.values) == nil {
+			d.advice = append(d.advice, dockerfile.Advise(in, g)...)
+		}
+		if g.Checked && p.mayCheck(modes) {
+			sound = append(sound, g)
+			for _, i := range g.Stages {
+				d.crossed[i], d.checked[i] = true, g.Problems[0].Reason
+			}
+			continue
+		}
 		if g.Sound() {
+			proven = append(proven, g)
 			sound = append(sound, g)
 			for _, i := range g.Stages {
 				d.crossed[i] = true
@@ -191,9 +208,6 @@ func (p *planner) decide(d *decision) {
 				d.tried[i] = append(d.tried[i], Attempt{Strategy: schema.Cross, Code: pr.Code, Reason: pr.Reason, At: fmt.Sprintf("%s:%d", b.file.Path, pr.Line)})
 			}
 		}
-		if p.block(b.values) == nil {
-			d.advice = append(d.advice, dockerfile.Advise(in, g)...)
-		}
 		// What is shipped always stays on the target platform; that alone is no reason to refuse.
 		if pr := g.Problems[0]; strict && pr.Code != "final-run" {
 			d.diags = append(d.diags, p.refusal(b, g))
@@ -207,10 +221,33 @@ func (p *planner) decide(d *decision) {
 		scope = p.cfg.Dir + "\x00" + p.native().String()
 	}
 	rw := b.file.Cross(in, sound, scope)
-	d.text, d.lines, d.args = rw.Text, rw.Lines, rw.Args
+	d.text, d.lines, d.args, d.wrapped = rw.Text, rw.Lines, rw.Args, rw.Wrapped
+	switch {
+	case len(proven) == len(sound):
+		d.shown = d.text
+	case len(proven) > 0:
+		d.shown = b.file.Cross(in, proven, "").Text
+	}
 	if len(rw.Caches) > 0 {
 		d.built, d.caches = rw.Built, rw.Caches
 	}
+}
+
+// mayCheck reports whether stages may be crossed on the evidence of their result: emulation has to be a way for the strategy,
+// since it is what is left if the evidence is against it.
+func (p *planner) mayCheck(modes []schema.Strategy) bool {
+	i := slices.Index(modes, schema.Cross)
+	return !p.proofOnly && i >= 0 && slices.Contains(modes[i:], schema.Emulate)
+}
+
+// usesC is the place where a Go file of the build's context imports "C", as a user would name it; "" if that is not known.
+func (p *planner) usesC(b *build) string {
+	c := GoContextOf(b.values)
+	at := p.facts.Go[c].UsesC
+	if at == "" {
+		return ""
+	}
+	return strings.TrimPrefix(path.Join(c.Dir, at), strings.TrimSuffix(p.cfg.Dir, "/")+"/")
 }
 
 // vouch adds what the strategy block of the build answers for.

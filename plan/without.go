@@ -42,6 +42,9 @@ func (p *Plan) Without(done []Use) *Plan {
 			out.Targets = append(out.Targets, t)
 		}
 	}
+	if p.Alternative != nil {
+		out.Alternative = p.Alternative.Without(done)
+	}
 	out.Counts = Counts{}
 	out.Counts.add(out.Stages)
 	return &out

@@ -29,8 +29,12 @@ type DialOptions struct {
 	DockerConfig string
 	// Stdout is where archives without a file go; nil means that none can.
 	Stdout io.Writer
+	// OwnStore is set if a run may remove what the daemon keeps when the disk is full.
+	OwnStore *OwnStore
 	// Owner gets the files of local outputs.
 	Owner output.Owner
+	// Caches are the types of caches that a build file may name, if that is known of this daemon: none says it itself.
+	Caches []string
 }
 
 // Backend is a connection to one BuildKit daemon. Its methods may be called at the same time.
@@ -127,7 +131,7 @@ func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
 		}
 		return plan.NodeFact{}, &Unreachable{b.addr, err}
 	}
-	fact := plan.NodeFact{Name: b.opt.Name}
+	fact := plan.NodeFact{Name: b.opt.Name, Caches: b.opt.Caches}
 	seen := map[schema.Platform]bool{}
 	for _, p := range ps {
 		q := fromOCI(p)

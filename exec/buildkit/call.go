@@ -64,7 +64,7 @@ func (b *Backend) Call(ctx context.Context, p *plan.Plan, opt exec.Options) ([]e
 
 // newCall is a run with nothing in it but one build of each target that is asked, of the Dockerfiles as they stand.
 func (b *Backend) newCall(p *plan.Plan, opt exec.Options) (*run, error) {
-	r := &run{Backend: b, plan: p, opt: opt, emit: func(exec.Event) {}, files: map[string]*sourceFile{}}
+	r := &run{Backend: b, plan: p, opt: opt, emit: func(exec.Event) {}, files: map[*plan.Dockerfile]*sourceFile{}}
 	r.steps = newSteps(p, r.emit)
 	asked := map[string]bool{}
 	for i := range p.Builds {

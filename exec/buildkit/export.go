@@ -297,7 +297,7 @@ func (r *run) report(ctx context.Context, e *export, resp *client.SolveResponse)
 		e.done.Names = strings.Split(e.output.Attrs["name"], ",")
 	}
 	if e.done.Digest != "" {
-		e.done.Platforms = r.platformDigests(ctx, e)
+		r.describe(ctx, e)
 	}
 }
 

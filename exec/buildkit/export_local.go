@@ -186,7 +186,7 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 	opt := r.solveOpt(items[0].build)
 	maps.Copy(opt.FrontendAttrs, items[0].build.attestations())
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, Attrs: attrs}}
-	_, err := r.client.Build(ctx, opt, product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+	_, err := r.request(ctx, opt, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		res := gateway.NewResult()
 		var ps exptypes.Platforms
 		for _, it := range items {
@@ -203,7 +203,7 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 		}
 		res.AddMeta(exptypes.ExporterPlatformsKey, md)
 		return res, nil
-	}, nil)
+	})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ type run struct {
 	emit    func(exec.Event)
 	steps   *steps
 	builds  []*build // in plan order
-	files   map[string]*sourceFile
+	files   map[*plan.Dockerfile]*sourceFile
 	session *buildSession
 	locals  *locals
 	images  imageCache
@@ -53,14 +54,14 @@ type run struct {
 	problems []problem
 	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
+	records  []exec.Record
 	engines  map[string]*engine // by address
 
 	stdoutFile *os.File // of an archive for standard output
 }
 
-// Run executes the plan; see the package documentation. The result tells how each build was solved, also after a
-// failure. The error is the context's if that ended the run, else one or more *exec.Failure.
-func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit func(exec.Event)) (*exec.Result, error) {
+// runOnce is [Backend.Run] without what that does about a full disk.
+func (b *Backend) runOnce(ctx context.Context, p *plan.Plan, opt exec.Options, emit func(exec.Event)) (*exec.Result, error) {
 	g := &gate{emit: emit}
 	defer g.close()
 	r, err := b.newRun(p, opt, g)
@@ -96,31 +97,16 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 }
 
 func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
-	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}, over: make(chan struct{})}
+	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[*plan.Dockerfile]*sourceFile{}, over: make(chan struct{})}
 	r.steps = newSteps(p, r.emit)
-	byUse := map[plan.Use]*build{}
-	for i := range p.Builds {
-		pb := &p.Builds[i]
-		f, t := p.Dockerfile(pb.Dockerfile), p.Target(pb.Target)
-		if f == nil || t == nil {
-			return nil, fmt.Errorf("the plan has no Dockerfile %q or no target %q", pb.Dockerfile, pb.Target)
-		}
-		if r.files[f.ID] == nil {
-			r.files[f.ID] = newSourceFile(f)
-		}
-		bd := &build{Build: pb, target: t, file: r.files[f.ID], links: map[string]*build{}, ready: make(chan struct{}), solved: make(chan struct{})}
-		for name, u := range pb.Links {
-			l := byUse[u]
-			if l == nil {
-				return nil, fmt.Errorf("the plan builds %s on %s before %s on %s, which it uses", pb.Target, pb.Platform, u.Target, u.Platform)
-			}
-			bd.links[name] = l
-		}
-		byUse[bd.use()] = bd
-		r.builds = append(r.builds, bd)
+	if opt.Status != nil {
+		r.steps.raw = g.raw(opt.Status)
+	}
+	var err error
+	if r.builds, err = r.makeBuilds(p); err != nil {
+		return nil, err
 	}
 	r.markNeeded()
-	var err error
 	if r.private, err = r.newPrivate(); err != nil {
 		return nil, err
 	}
@@ -131,17 +117,44 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 	return r, err
 }
 
+// makeBuilds makes the builds of a plan: the one that is run, or its alternative.
+func (r *run) makeBuilds(p *plan.Plan) ([]*build, error) {
+	var out []*build
+	byUse := map[plan.Use]*build{}
+	for i := range p.Builds {
+		pb := &p.Builds[i]
+		f, t := p.Dockerfile(pb.Dockerfile), r.plan.Target(pb.Target)
+		if f == nil || t == nil {
+			return nil, fmt.Errorf("the plan has no Dockerfile %q or no target %q", pb.Dockerfile, pb.Target)
+		}
+		if r.files[f] == nil {
+			r.files[f] = newSourceFile(f)
+		}
+		bd := &build{Build: pb, target: t, file: r.files[f], links: map[string]*build{}, ready: make(chan struct{}), solved: make(chan struct{})}
+		for name, u := range pb.Links {
+			l := byUse[u]
+			if l == nil {
+				return nil, fmt.Errorf("the plan builds %s on %s before %s on %s, which it uses", pb.Target, pb.Platform, u.Target, u.Platform)
+			}
+			bd.links[name] = l
+		}
+		byUse[bd.use()] = bd
+		out = append(out, bd)
+	}
+	return out, nil
+}
+
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
 	r.mu.Lock()
-	outputs := slices.Clone(r.outputs)
+	outputs, records := slices.Clone(r.outputs), slices.Clone(r.records)
 	r.mu.Unlock()
-	res := &exec.Result{Outputs: outputs, Images: r.images.digests(), Missing: r.missed()}
+	res := &exec.Result{Outputs: outputs, Images: r.images.digests(), Missing: r.missed(), Records: records}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:
 			if b.err == nil {
-				res.Builds = append(res.Builds, exec.BuildResult{Target: b.Target, Platform: b.Platform.String(), Path: b.result.path, Why: b.result.why})
+				res.Builds = append(res.Builds, exec.BuildResult{Target: b.Target, Platform: b.Platform.String(), Path: b.result.path, Why: b.result.why, Fallback: b.fallback})
 			}
 		default:
 		}
@@ -189,7 +202,8 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.settle, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll,
+		r.recordAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {
@@ -202,10 +216,14 @@ func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result,
 	return gateway.NewResult(), nil
 }
 
-// convertAll makes LLB of every build. Builds wait for those they link to.
 func (r *run) convertAll(ctx context.Context, gc gateway.Client) error {
+	return r.convertBuilds(ctx, gc, r.builds)
+}
+
+// convertBuilds makes LLB of builds. They wait for those they link to.
+func (r *run) convertBuilds(ctx context.Context, gc gateway.Client, builds []*build) error {
 	g, gctx := errgroup.WithContext(ctx)
-	for _, b := range r.builds {
+	for _, b := range builds {
 		g.Go(func() error {
 			defer close(b.ready)
 			b.result, b.err = r.convert(gctx, gc, b)
@@ -224,9 +242,11 @@ func (r *run) convertAll(ctx context.Context, gc gateway.Client) error {
 	return g.Wait()
 }
 
-// define gives every build its final definition and registers the steps.
-func (r *run) define(context.Context, gateway.Client) error {
-	for _, b := range r.builds {
+func (r *run) define(context.Context, gateway.Client) error { return r.defineBuilds(r.builds) }
+
+// defineBuilds gives builds their final definitions and registers the steps.
+func (r *run) defineBuilds(builds []*build) error {
+	for _, b := range builds {
 		if b.err != nil {
 			continue
 		}
@@ -254,6 +274,17 @@ func (g *gate) send(e exec.Event) {
 	defer g.mu.RUnlock()
 	if !g.closed && g.emit != nil {
 		g.emit(e)
+	}
+}
+
+// raw prints messages of the status stream as long as the gate is open.
+func (g *gate) raw(to func([]byte)) func(*client.SolveStatus) {
+	return func(m *client.SolveStatus) {
+		g.mu.RLock()
+		defer g.mu.RUnlock()
+		if line, err := json.Marshal(m); err == nil && !g.closed {
+			to(line)
+		}
 	}
 }
 

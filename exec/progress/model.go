@@ -21,6 +21,8 @@ type model struct {
 	exporting string
 	// several says that the plan has several targets, so that a stage's name alone is not clear.
 	several bool
+	order   []string            // names of the targets, as in the plan
+	targets map[string][]*stage // what each uses
 }
 
 // stage is one stage instance of the plan.
@@ -74,7 +76,10 @@ const (
 const settleTime = 500 * time.Millisecond
 
 func newModel(p *plan.Plan, start time.Time) *model {
-	m := &model{byID: map[string]*stage{}, steps: map[string]*step{}, start: start, several: len(p.Targets) > 1}
+	m := &model{byID: map[string]*stage{}, steps: map[string]*step{}, start: start, several: len(p.Targets) > 1, targets: map[string][]*stage{}}
+	for _, t := range p.Targets {
+		m.order = append(m.order, t.Name)
+	}
 	for _, ps := range p.Stages {
 		s := &stage{title: cmp.Or(ps.Stage, "#"+strconv.Itoa(ps.Index)), kind: ps.Kind}
 		for _, u := range ps.For {
@@ -84,6 +89,9 @@ func newModel(p *plan.Plan, start time.Time) *model {
 		s.name = s.title
 		if m.several && len(s.targets) == 1 && s.targets[0] != s.title {
 			s.name = s.targets[0] + " " + s.title
+		}
+		for _, t := range s.targets {
+			m.targets[t] = append(m.targets[t], s)
 		}
 		m.stages = append(m.stages, s)
 		m.byID[ps.ID] = s

@@ -23,6 +23,10 @@ type files struct {
 	unknown  bool     // a file of the machine was written to a place that is not known
 	// open says that the image may hold files anywhere.
 	open bool
+	// hidden says that commands ran which are not known, so that they may have written anything. tools are the names of programs
+	// that go install put on PATH, for the machine.
+	hidden bool
+	tools  []string
 	// compiler is the first package installed that may bring a C compiler.
 	compiler string
 }
@@ -31,7 +35,7 @@ func newFiles(open bool) *files { return &files{open: open} }
 
 func (f *files) clone() *files {
 	return &files{products: slices.Clone(f.products), neutral: slices.Clone(f.neutral), foreign: slices.Clone(f.foreign),
-		made: slices.Clone(f.made), unknown: f.unknown, open: f.open, compiler: f.compiler}
+		made: slices.Clone(f.made), unknown: f.unknown, open: f.open, compiler: f.compiler, hidden: f.hidden, tools: slices.Clone(f.tools)}
 }
 
 // write notes that something other than go build wrote to p. What is the same on any machine may be written anywhere.
