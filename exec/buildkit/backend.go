@@ -121,7 +121,9 @@ func (b *Backend) listPlatforms(ctx context.Context) ([]ocispecs.Platform, error
 func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
 	ps, err := b.worker, error(nil)
 	if !b.dialed.CompareAndSwap(true, false) { // what Dial was told a moment ago need not be asked again
-		ps, err = b.listPlatforms(ctx)
+		call, cancel := context.WithTimeout(ctx, b.patience.dial)
+		ps, err = b.listPlatforms(call)
+		cancel()
 	}
 	if err != nil {
 		if ctx.Err() != nil {

@@ -231,6 +231,9 @@ func sentence(f *exec.Failure, p problem) string {
 		return fmt.Sprintf("%s failed with exit code %d", f.Step, f.ExitCode)
 	}
 	s := cleanMessage(p.err)
+	if grpcerrors.Code(p.err) == codes.Canceled || f.Kind == exec.DaemonLost && strings.Contains(s, "context canceled") {
+		s = "BuildKit broke off what it was asked for, and does not say why" // the run would know if it had been cancelled here
+	}
 	if vertexOf(p.err) == "" {
 		if line, _ := errorRange(p.err); line > 0 && p.build != nil {
 			if t := p.build.baseTrouble(line, s, p.err); t != "" {

@@ -13,11 +13,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,11 +78,11 @@ func shortTemp(t *testing.T) string {
 }
 
 // attempt runs the plan through the proxy. The report is nil if the daemon could not be reached.
-func (f *faulty) attempt(ctx context.Context, t *testing.T) (*exec.Report, error) {
+func (f *faulty) attempt(ctx context.Context, t *testing.T, p patience) (*exec.Report, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	b, err := dialPatiently(ctx, f.proxy.Addr(), DialOptions{Name: "test", DockerConfig: t.TempDir()}, patience{dial: time.Second, drain: 300 * time.Millisecond, probe: 150 * time.Millisecond})
+	b, err := dialPatiently(ctx, f.proxy.Addr(), DialOptions{Name: "test", DockerConfig: t.TempDir()}, p)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ func (f *faulty) attempt(ctx context.Context, t *testing.T) (*exec.Report, error
 func (f *faulty) succeed(t *testing.T) {
 	t.Helper()
 	f.proxy.Inject(nil)
-	if _, err := f.attempt(t.Context(), t); err != nil {
+	if _, err := f.attempt(t.Context(), t, usualPatience); err != nil {
 		t.Fatalf("without a fault: %v", err)
 	}
 	for what, n := range f.state(t) {
@@ -226,6 +228,9 @@ func (f *faulty) state(t *testing.T) map[string]int {
 	return out
 }
 
+// hasty is the patience with a daemon that may be frozen.
+var hasty = patience{dial: time.Second, drain: 300 * time.Millisecond, probe: 200 * time.Millisecond}
+
 // try runs with a fault and looks at what is left of it; then a run without one must put everything right.
 func (f *faulty) try(t *testing.T, fault bktest.Fault) (hit bool) {
 	t.Helper()
@@ -235,12 +240,14 @@ func (f *faulty) try(t *testing.T, fault bktest.Fault) (hit bool) {
 	id := fmt.Sprintf("%s-%p", t.Name(), f)
 	var rep *exec.Report
 	var err error
-	pprof.Do(t.Context(), pprof.Labels("run", id), func(ctx context.Context) { rep, err = f.attempt(ctx, t) })
+	pprof.Do(t.Context(), pprof.Labels("run", id), func(ctx context.Context) { rep, err = f.attempt(ctx, t, hasty) })
 	took := time.Since(began)
 	hit = f.proxy.Hit()
+	what := "a message of a session"
 	if calls := f.proxy.Calls(); hit && !fault.InSession {
-		t.Logf("%s: %s after %s: %v", fault.Mode, calls[fault.Call], took.Round(time.Millisecond), err)
+		what = calls[fault.Call]
 	}
+	t.Logf("%s: %s after %s: %v", fault.Mode, what, took.Round(time.Millisecond), err)
 	nothingGoesOn(t, id)
 	f.proxy.Thaw()
 	f.checkReport(t, rep, err)
@@ -327,36 +334,110 @@ func nothingGoesOn(t *testing.T, id string) {
 	t.Errorf("goroutines are left:\n%s", strings.Join(left, "\n\n"))
 }
 
-// TestFaults lets every call of a run fail in every way.
+// TestFaults lets every call of a run fail in every way, and messages in its sessions.
 func TestFaults(t *testing.T) {
 	dial(t) // starts the bed
 	temp := t.TempDir()
-	usual, set := os.LookupEnv("TMPDIR")
-	os.Setenv("TMPDIR", temp) // Setenv of a test is not for those that have parallel ones
-	defer func() {
-		os.Setenv("TMPDIR", usual)
-		if !set {
-			os.Unsetenv("TMPDIR")
-		}
-	}()
-	t.Run("modes", func(t *testing.T) {
-		for _, mode := range bktest.Modes {
-			t.Run(string(mode), func(t *testing.T) {
-				t.Parallel()
-				f := newFaulty(t, string(mode))
-				began, k := time.Now(), 0
-				for hit := true; hit; k++ {
+	t.Setenv("TMPDIR", temp)
+	var all sync.WaitGroup // a client waits seconds for what may still come, so they wait together, also on one processor
+	each := func(name string, fault bktest.Fault, next func(k int) int, least int) {
+		all.Go(func() {
+			t.Run(name, func(t *testing.T) {
+				f := newFaulty(t, name)
+				for hit := true; hit; fault.Call = next(fault.Call) {
 					hit = false
-					t.Run(fmt.Sprint(k), func(t *testing.T) { hit = f.try(t, bktest.Fault{Mode: mode, Call: k}) })
+					t.Run(fmt.Sprint(fault.Call), func(t *testing.T) { hit = f.try(t, fault) })
 				}
-				t.Logf("%d calls in %s", k-1, time.Since(began).Round(time.Second))
-				if k < 20 {
-					t.Errorf("only %d calls were tried", k-1)
+				if fault.Call < least {
+					t.Errorf("only %d places were tried", fault.Call)
 				}
 			})
+		})
+	}
+	const parts = 3
+	for _, mode := range bktest.Modes {
+		for part := range parts {
+			if mode == bktest.Slow && part > 0 {
+				break // a third of the calls is enough for what is no error
+			}
+			each(fmt.Sprint(mode, "-", part), bktest.Fault{Mode: mode, Call: part}, func(k int) int { return k + parts }, 30)
 		}
-	})
-	if left, _ := filepath.Glob(filepath.Join(temp, "*")); len(left) > 0 {
+		// What comes through a session is hundreds of messages, most of them alike. None of them can get lost alone.
+		if mode != bktest.Lost {
+			each("session-"+string(mode), bktest.Fault{Mode: mode, InSession: true}, func(k int) int { return k + 5 + k/3 }, 25)
+		}
+	}
+	all.Wait()
+	if left, _ := filepath.Glob(filepath.Join(temp, "xbuild*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestFrozen: a daemon that freezes is noticed whatever it is asked. [TestFaults] has the calls of a run.
+func TestFrozen(t *testing.T) {
+	if most := (1+probeMisses)*usualPatience.probe + usualPatience.drain; most >= 15*time.Second || usualPatience.dial >= 15*time.Second {
+		t.Errorf("a frozen daemon is noticed after %s only, or after %s if it is frozen at once", most, usualPatience.dial)
+	}
+	p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /\n"})
+	p.target("x", "linux/amd64", func(b *schema.Build) { b.Call = "outline" })
+	pl := p.plan("x")
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	proxy, err := bktest.Start(filepath.Join(shortTemp(t), "p.sock"), bed.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	for what, ask := range map[string]func(context.Context, *Backend) error{
+		"node": func(ctx context.Context, b *Backend) error { _, err := b.Node(ctx); return err },
+		"images": func(ctx context.Context, b *Backend) error {
+			_, err := b.Images(ctx, []string{bed.registry + "/none"})
+			return err
+		},
+		"call":  func(ctx context.Context, b *Backend) error { _, err := b.Call(ctx, pl, exec.Options{}); return err },
+		"usage": func(ctx context.Context, b *Backend) error { _, err := b.DiskUsage(ctx); return err },
+		"prune": func(ctx context.Context, b *Backend) error {
+			_, err := b.Prune(ctx, PruneOptions{Keep: 1 << 40})
+			return err
+		},
+		"definition": func(ctx context.Context, b *Backend) error {
+			_, err := b.ReadDefinition(ctx, DefinitionRequest{URL: server.URL + "/x.hcl"})
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			for k := 0; ; k++ {
+				proxy.Thaw()
+				proxy.Inject(nil)
+				b, err := dialPatiently(t.Context(), proxy.Addr(), DialOptions{DockerConfig: t.TempDir()}, usualPatience)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.dialed.Store(false) // or Node would know
+				b.patience = hasty
+				proxy.Inject(&bktest.Fault{Mode: bktest.Freeze, Call: k})
+				began := time.Now()
+				err = ask(timeout(t, time.Minute), b)
+				b.Close()
+				if !proxy.Hit() {
+					if k == 0 {
+						t.Error("it asks for nothing")
+					}
+					return
+				}
+				var unreachable *Unreachable
+				var f *exec.Failure
+				gone := errors.As(err, &unreachable) || errors.As(err, &f) && f.Kind == exec.DaemonLost
+				if what == "usage" || what == "prune" {
+					gone = err != nil && strings.Contains(err.Error(), "does not answer any more")
+				}
+				if !gone {
+					t.Errorf("at %s: %T: %v", proxy.Calls()[k], err, err)
+				}
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("at %s: noticed after %s", proxy.Calls()[k], took)
+				}
+			}
+		})
 	}
 }
