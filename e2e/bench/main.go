@@ -187,15 +187,15 @@ func (l *lab) close() {
 // build makes the two programs, as releases are made: without symbols.
 func (l *lab) build(ctx context.Context) error {
 	for _, b := range []struct {
-		path    *string
-		dir, at string
-	}{{&l.xbuild, "..", "./cmd/xbuild"}, {&l.peer, "peer", "github.com/docker/buildx/cmd/buildx"}} {
+		path          *string
+		dir, at, tags string
+	}{{&l.xbuild, "..", "./cmd/xbuild", "grpcnotrace"}, {&l.peer, "peer", "github.com/docker/buildx/cmd/buildx", ""}} {
 		if *b.path != "" {
 			continue
 		}
 		*b.path = filepath.Join(l.bed.Dir, filepath.Base(b.at))
 		say("building %s", filepath.Base(b.at))
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", *b.path, b.at)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", b.tags, "-ldflags", "-s -w", "-o", *b.path, b.at)
 		cmd.Dir, cmd.Env = b.dir, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", b.at, err, out)
