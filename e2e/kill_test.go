@@ -42,9 +42,10 @@ target "default" {
   output    = ["out"]
 }
 `})
-	p := &pausing{w: world(t, dir), out: filepath.Join(dir, "out"), marker: fmt.Sprintf("30%d", time.Now().UnixNano()%1e9)}
+	p := &pausing{w: world(t, dir), marker: fmt.Sprintf("30%d", time.Now().UnixNano()%1e9)}
+	p.out = filepath.Join(p.w.dir, "out")
 	p.w.ok(t, "run")
-	p.good = snapshot(t, dir)
+	p.good = snapshot(t, p.w.dir)
 	return p
 }
 
@@ -127,12 +128,7 @@ func TestKillClient(t *testing.T) {
 // TestKillDaemon kills the BuildKit inside xbuild in the middle of a step: its namespaces take the step and the mounts along.
 func TestKillDaemon(t *testing.T) {
 	p := newPausing(t, embedded)
-	state := ""
-	for _, e := range p.w.env {
-		if s, ok := strings.CutPrefix(e, "XBUILD_STATE_DIR="); ok {
-			state = s
-		}
-	}
+	state := p.w.value("XBUILD_STATE_DIR")
 	cmd, errs := p.start(t)
 	status := p.w.ok(t, "daemon", "status").stdout
 	pid, err := strconv.Atoi(field(status, "pid:"))

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +25,9 @@ import (
 type world struct {
 	dir string // working directory
 	env []string
+	// program and user are set where they are not the suite's own.
+	program string
+	user    *syscall.Credential
 }
 
 // newWorld is an environment with nothing of the user's in it, in dir.
@@ -70,13 +75,7 @@ func freshDaemon(t *testing.T, config string) *parts.Daemon {
 // embedded is a world with the BuildKit inside xbuild, its state in a folder of its own.
 func embedded(t *testing.T, dir string) *world {
 	t.Helper()
-	b := bed(t)
-	if _, err := os.Stat("/run/buildkit/buildkitd.sock"); err == nil {
-		t.Fatal("a system-wide buildkitd listens on /run/buildkit/buildkitd.sock, so xbuild would not start its own; stop it for the tests")
-	}
-	if _, err := os.Stat("/var/run/docker.sock"); err == nil {
-		t.Fatal("a Docker Engine listens on /var/run/docker.sock, so xbuild would not start its own BuildKit; stop it for the tests")
-	}
+	b := aloneBed(t)
 	state := shortDir(t)
 	config := filepath.Join(state, "config.toml")
 	write(t, config, b.RegistryConfig())
@@ -88,6 +87,19 @@ func embedded(t *testing.T, dir string) *world {
 		left(t, state)
 	})
 	return w
+}
+
+// aloneBed is the bed on a machine where xbuild would start its own BuildKit.
+func aloneBed(t *testing.T) *parts.Bed {
+	t.Helper()
+	b := bed(t)
+	if _, err := os.Stat("/run/buildkit/buildkitd.sock"); err == nil {
+		t.Fatal("a system-wide buildkitd listens on /run/buildkit/buildkitd.sock, so xbuild would not start its own; stop it for the tests")
+	}
+	if _, err := os.Stat("/var/run/docker.sock"); err == nil {
+		t.Fatal("a Docker Engine listens on /var/run/docker.sock, so xbuild would not start its own BuildKit; stop it for the tests")
+	}
+	return b
 }
 
 // shortDir is a temporary folder whose path is short enough for unix sockets.
@@ -108,10 +120,21 @@ type result struct {
 	wall           time.Duration
 }
 
+// value is that of an environment variable, as xbuild gets it.
+func (w *world) value(name string) string {
+	for i := len(w.env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(w.env[i], name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
 // command is xbuild with these arguments, not started yet.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, suite.xbuild, args...)
+	cmd := exec.CommandContext(ctx, cmp.Or(w.program, suite.xbuild), args...)
 	cmd.Dir, cmd.Env = w.dir, w.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: w.user}
 	return cmd
 }
 

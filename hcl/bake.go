@@ -110,10 +110,8 @@ func (l *bakeLoader) read() {
 	if stop() {
 		return
 	}
-	for _, f := range l.files {
-		if f.body != nil {
-			l.collect(f)
-		}
+	for i := range l.files {
+		l.collect(i)
 	}
 	if stop() {
 		return
@@ -136,10 +134,7 @@ func (l *bakeLoader) read() {
 	if stop() {
 		return
 	}
-	for _, b := range l.blocks {
-		l.resolveBlock(b, nil)
-		l.addBlock(b)
-	}
+	l.resolveBlocks()
 	for _, name := range sortedKeys(l.names) {
 		if n := l.names[name]; n.global != nil {
 			l.resolveName(name, n.at)
@@ -148,13 +143,15 @@ func (l *bakeLoader) read() {
 	l.addRenamed()
 }
 
-// forget lets go of the syntax, which is more than half of what a long file takes, once all of it is evaluated.
+// withoutBody is the file without its syntax, which is more than half of what a long file takes.
+func (f *File) withoutBody() *File {
+	c := *f
+	c.body = nil
+	return &c
+}
+
+// forget lets go of what is left of the syntax once all of it is evaluated.
 func (l *bakeLoader) forget() {
-	for i, f := range l.files {
-		c := *f
-		c.body = nil
-		l.files[i] = &c
-	}
 	for _, n := range l.names {
 		n.global = nil
 	}
@@ -171,8 +168,16 @@ var bakeHeader = &hhcl.BodySchema{Blocks: []hhcl.BlockHeaderSchema{
 }}
 
 // collect takes the top level of one file apart.
-func (l *bakeLoader) collect(f *File) {
+func (l *bakeLoader) collect(i int) {
+	f := l.files[i]
+	if f.body == nil {
+		return
+	}
 	content, rest, ds := f.body.PartialContent(bakeHeader)
+	if !l.thorough { // which looks for what is unknown in it
+		f = f.withoutBody()
+		l.files[i] = f
+	}
 	l.report(ds, f.start())
 	for _, b := range content.Blocks {
 		switch b.Type {

@@ -30,11 +30,19 @@ type bakeCell struct {
 	name  string
 	ctx   *hhcl.EvalContext // with the values of the matrix; nil if there are none
 
-	values map[string]*bakeValue // what is evaluated; nil for null
-	done   map[string]bool
-	bad    map[string]bool // what could not be evaluated
-	busy   map[string]bool
+	reads map[string]attrRead
+	ahead map[string]*bakeValue // what evaluateAhead found; no reference sees it before its turn
 }
+
+// attrRead is how far the evaluation of an attribute of a cell is.
+type attrRead struct {
+	state nodeState
+	bad   bool       // it could not be evaluated
+	value *bakeValue // nil for null, and as long as it is not evaluated
+}
+
+// value is what an attribute is, as far as it is evaluated; nil for null.
+func (c *bakeCell) value(attr string) *bakeValue { return c.reads[attr].value }
 
 // eval evaluates an expression of a cell, or of the root scope if cell is nil. Problems are reported.
 func (l *bakeLoader) eval(e hhcl.Expression, cell *bakeCell) (cty.Value, bool) {
@@ -117,7 +125,7 @@ func (l *bakeLoader) needsBlock(tr hhcl.Traversal) bool {
 	for _, b := range l.named[typ+"."+name.Name] {
 		for _, c := range b.cells {
 			for _, attr := range l.wanted(b, only) {
-				if c.busy[attr] {
+				if c.reads[attr].state == busy {
 					l.circle(c.key(attr), at)
 					return false
 				}
@@ -175,12 +183,12 @@ func (l *bakeLoader) objects(refs []hhcl.Traversal) map[string]cty.Value {
 func (c *bakeCell) object() cty.Value {
 	fields := map[string]cty.Value{"name": cty.StringVal(c.name)}
 	if c.block.typ == "group" {
-		fields["targets"], fields["description"] = listValue(c.values["targets"]), textValue(c.values["description"], true)
+		fields["targets"], fields["description"] = listValue(c.value("targets")), textValue(c.value("description"), true)
 		return cty.ObjectVal(fields)
 	}
 	for i := range bakeTargetAttrs {
 		a := &bakeTargetAttrs[i]
-		fields[a.Name] = bakeCty(a, c.values[a.Name])
+		fields[a.Name] = bakeCty(a, c.value(a.Name))
 	}
 	return cty.ObjectVal(fields)
 }
@@ -261,7 +269,7 @@ func (l *bakeLoader) nameBlock(b *bakeBlock) {
 			return
 		}
 		seen[c.name] = true
-		c.values, c.done, c.bad, c.busy = map[string]*bakeValue{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+		c.reads = make(map[string]attrRead, len(b.attrs))
 	}
 	b.cells = cells
 	if b.typ == "target" && len(cells) > 0 {
@@ -335,33 +343,38 @@ func (l *bakeLoader) resolveBlock(b *bakeBlock, only []string) bool {
 	at := l.refAt
 	ok := true
 	for _, c := range b.cells {
-		worked := only == nil
+		worked, id := only == nil, b.typ+"."+c.name
 		for _, attr := range l.ordered(b, only) {
-			if c.done[attr] {
-				ok = ok && !c.bad[attr]
+			read := c.reads[attr]
+			if read.state == done {
+				ok = ok && !read.bad
 				continue
 			}
 			worked = true
-			if c.busy[attr] {
+			if read.state == busy {
 				l.circle(c.key(attr), at)
 				return false
 			}
-			c.busy[attr] = true
-			l.push(c.key(attr), fmt.Sprintf("%s.%s.%s", b.typ, c.name, attr), at)
-			v, good := l.attrValue(c, attr)
-			l.pop()
-			delete(c.busy, attr)
-			c.done[attr], c.bad[attr], c.values[attr] = true, !good, v
-			l.current[b.typ+"."+c.name] = c // so that the attributes after it can read it
+			v, good := c.ahead[attr], true
+			if _, known := c.ahead[attr]; !known {
+				c.reads[attr] = attrRead{state: busy}
+				l.push(c.key(attr), fmt.Sprintf("%s.%s.%s", b.typ, c.name, attr), at)
+				v, good = l.attrValue(c, attr)
+				l.pop()
+			}
+			c.reads[attr] = attrRead{state: done, bad: !good, value: v}
+			l.current[id] = c // so that the attributes after it can read it
 			ok = ok && good
 		}
 		// A name that the block does not have counts as read when it is first asked for.
 		for _, attr := range only {
-			worked = worked || !c.done[attr]
-			c.done[attr] = true
+			read := c.reads[attr]
+			worked = worked || read.state != done
+			read.state = done
+			c.reads[attr] = read
 		}
 		if worked {
-			l.current[b.typ+"."+c.name] = c
+			l.current[id] = c
 		}
 	}
 	return ok
@@ -383,22 +396,28 @@ func (l *bakeLoader) attrValue(c *bakeCell, attr string) (*bakeValue, bool) {
 	if !ok {
 		return nil, false
 	}
-	spec := bakeAttr(attr)
-	if c.block.typ == "group" {
-		spec = bakeLanguage.Block("group").Attribute(attr)
-	}
-	at := c.block.file.rng(a.Expr.Range())
-	v, err := toBake(spec, raw)
+	v, err := l.typed(c, a, raw)
 	if err != nil {
+		at := c.block.file.rng(a.Expr.Range())
 		l.errorf(codeWrongType, at, "Wrong type", "", "%s cannot be this: %v.", upperQuoted(attr), err)
 		return nil, false
 	}
+	return v, true
+}
+
+// typed brings what an attribute of a cell evaluates to into the type that the table gives it.
+func (l *bakeLoader) typed(c *bakeCell, a *hhcl.Attribute, raw cty.Value) (*bakeValue, error) {
+	spec := bakeAttr(a.Name)
+	if c.block.typ == "group" {
+		spec = bakeLanguage.Block("group").Attribute(a.Name)
+	}
+	v, err := toBake(spec, raw)
 	if v != nil {
-		v.at = c.block.file.rng(a.Range)
-		v.nameAt = c.block.file.rng(a.NameRange)
+		at := c.block.file.rng(a.Range)
+		v.at = &at
 		l.setBases(c, a, v)
 	}
-	return v, true
+	return v, err
 }
 
 func upperQuoted(s string) string { return fmt.Sprintf("%q", s) }
@@ -408,19 +427,19 @@ func (l *bakeLoader) addBlock(b *bakeBlock) {
 	for _, c := range b.cells {
 		if b.typ == "group" {
 			g := &bakeGroup{name: c.name, at: b.at}
-			if v := c.values["targets"]; v != nil {
+			if v := c.value("targets"); v != nil {
 				g.targets, g.hasTargets = v.list, true
 			}
-			if v := c.values["description"]; v != nil {
+			if v := c.value("description"); v != nil {
 				g.description = v.text
 			}
 			l.setGroup(g)
 			continue
 		}
 		t := &bakeTarget{name: c.name, at: b.at, values: map[string]*bakeValue{}}
-		for k, v := range c.values {
-			if v != nil {
-				t.values[k] = v
+		for k, r := range c.reads {
+			if r.value != nil {
+				t.values[k] = r.value
 			}
 		}
 		t.base, t.hasBase = c.block.file.Name, true

@@ -45,8 +45,8 @@ func (c checker) bad(attr, code, summary, detail string, args ...any) {
 // badAdvice reports a problem at the place that set an attribute.
 func (c checker) badAdvice(attr, code, summary, advice, detail string, args ...any) {
 	at := c.t.at
-	if v := c.t.values[attr]; v != nil && v.at.Filename != "" {
-		at = v.at
+	if v := c.t.values[attr]; v != nil && v.at != nil {
+		at = *v.at
 	}
 	c.errorf(code, at, summary, advice, detail, args...)
 }

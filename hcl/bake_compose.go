@@ -137,7 +137,7 @@ func (l *bakeLoader) composeTarget(s *compose.Target, first string) *bakeTarget 
 	t := &bakeTarget{name: s.Name, at: at, values: map[string]*bakeValue{}, base: first, hasBase: true}
 	base := &bakeBase{first}
 	for name, v := range s.Values {
-		out := &bakeValue{at: at, nameAt: at}
+		out := &bakeValue{at: &at}
 		spec := bakeAttr(name)
 		switch v := v.(type) {
 		case string:

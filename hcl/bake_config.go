@@ -37,8 +37,8 @@ func (c configurer) target() *schema.Target {
 	t := &schema.Target{Name: c.t.name, Range: c.t.at, Ranges: map[string]diag.Range{}}
 	t.Description, _ = c.t.text("description")
 	for name, v := range c.t.values {
-		if v.at.Filename != "" {
-			t.Ranges[name] = v.at
+		if v.at != nil {
+			t.Ranges[name] = *v.at
 		}
 	}
 	t.Platforms = c.platforms()

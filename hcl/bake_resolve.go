@@ -196,10 +196,10 @@ func (r *resolver) target(name string, at diag.Range) *bakeTarget {
 		if r.env.on("BUILDX_BAKE_FILE_RELATIVE_PATHS") && t.hasBase {
 			dir = r.below(t.base, ".")
 		}
-		t.values["context"] = &bakeValue{text: dir, at: t.at}
+		t.values["context"] = &bakeValue{text: dir, at: &t.at}
 	}
 	if s, _ := t.text("dockerfile"); s == "" {
-		t.values["dockerfile"] = &bakeValue{text: "Dockerfile", at: t.at}
+		t.values["dockerfile"] = &bakeValue{text: "Dockerfile", at: &t.at}
 	}
 	return t
 }
@@ -230,7 +230,7 @@ func (r *resolver) inherit(name string, at diag.Range) *bakeTarget {
 		}
 		t := seen[p]
 		if t == nil {
-			if t = r.inherit(p, own.values["inherits"].at); t == nil {
+			if t = r.inherit(p, own.values["inherits"].where()); t == nil {
 				ok = false
 				continue
 			}
@@ -269,17 +269,17 @@ func (r *resolver) links(res *bakeResult, name string, path []string) {
 			continue
 		}
 		if need == name {
-			r.errorf(codeBadContext, v.at, "Bad context", "", "The target %q cannot be its own context.", name)
+			r.errorf(codeBadContext, v.where(), "Bad context", "", "The target %q cannot be its own context.", name)
 			continue
 		}
 		if i := slices.Index(path, need); i >= 0 {
-			r.errorf(codeLinkCycle, v.at, "Targets in a circle", "Take one of these contexts away.", "The contexts of targets need each other: %s.",
+			r.errorf(codeLinkCycle, v.where(), "Targets in a circle", "Take one of these contexts away.", "The contexts of targets need each other: %s.",
 				strings.Join(append(path[i:], need), " needs "))
 			continue
 		}
 		base := res.targets[need]
 		if base == nil {
-			if base = r.target(need, v.at); base == nil {
+			if base = r.target(need, v.where()); base == nil {
 				continue
 			}
 			base.linked = true
@@ -291,7 +291,7 @@ func (r *resolver) links(res *bakeResult, name string, path []string) {
 		if a, b := t.list("platforms"), base.list("platforms"); len(a) > 1 && len(b) > 1 {
 			for _, p := range a {
 				if !slices.Contains(b, p) {
-					r.errorf(codeBadContext, v.at, "Platform missing in a linked target", fmt.Sprintf("Add it to the platforms of %q.", need),
+					r.errorf(codeBadContext, v.where(), "Platform missing in a linked target", fmt.Sprintf("Add it to the platforms of %q.", need),
 						"%q is built for %s, but the target %q, which it needs, is not.", name, p, need)
 					break
 				}
@@ -306,7 +306,7 @@ func (r *resolver) inheritGrants(t, base *bakeTarget) {
 	if len(extra) == 0 {
 		return
 	}
-	c := bakeValue{at: t.at}
+	c := bakeValue{at: &t.at}
 	if v := t.values["entitlements"]; v != nil {
 		c = *v
 	}
@@ -321,7 +321,7 @@ func (l *bakeLoader) addEpoch(res *bakeResult) {
 		return
 	}
 	for _, t := range res.targets {
-		c := bakeValue{keys: map[string]*string{}, at: t.at}
+		c := bakeValue{keys: map[string]*string{}, at: &t.at}
 		if v := t.values["args"]; v != nil {
 			c = *v
 			c.keys = maps.Clone(v.keys)

@@ -194,7 +194,7 @@ func (r *resolver) apply(t *bakeTarget, s bakeSet) bool {
 	}
 	name := s.spec.Name
 	old := t.values[name]
-	out := &bakeValue{at: s.at, nameAt: s.at}
+	out := &bakeValue{at: &s.at}
 	if old != nil && s.spec.Type != schema.TypeString {
 		*out = *old
 	}
@@ -233,7 +233,7 @@ func (r *resolver) apply(t *bakeTarget, s bakeSet) bool {
 	default:
 		return r.applyEntries(t, s, out, fail)
 	}
-	out.at = s.at
+	out.at = &s.at
 	t.values[name] = out
 	return true
 }
@@ -278,7 +278,7 @@ func (r *resolver) applyEntries(t *bakeTarget, s bakeSet, out *bakeValue, fail f
 	default:
 		out.entries = dedup(s.spec, slices.Concat(out.entries, added))
 	}
-	out.at = s.at
+	out.at = &s.at
 	t.values[s.spec.Name] = out
 	return true
 }
@@ -303,7 +303,7 @@ func (r *resolver) applySecret(t *bakeTarget, s bakeSet, fail func(string, ...an
 			next[0].fields["id"] = s.sub
 			c := *v
 			c.entries = slices.Clone(v.entries)
-			c.entries[i], c.at = next[0], s.at
+			c.entries[i], c.at = next[0], &s.at
 			t.values["secret"] = &c
 			return true
 		}
@@ -331,7 +331,7 @@ func bakeSetKeys() []string {
 
 // setOutputs applies push and load, which add to the outputs or change them.
 func (t *bakeTarget) setOutputs(s bakeSet, on bool) {
-	out := &bakeValue{at: s.at}
+	out := &bakeValue{at: &s.at}
 	if v := t.values["output"]; v != nil {
 		out.entries = slices.Clone(v.entries)
 	}

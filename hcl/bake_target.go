@@ -55,7 +55,7 @@ func (t *bakeTarget) merge(later *bakeTarget) {
 	}
 	for name, v := range later.values {
 		if name == "inherits" {
-			t.values[name] = &bakeValue{list: slices.Concat(t.list(name), v.list), at: v.at, nameAt: v.nameAt}
+			t.values[name] = &bakeValue{list: slices.Concat(t.list(name), v.list), at: v.at}
 			continue
 		}
 		if m := mergeBake(bakeAttr(name), t.values[name], v); m != nil {
@@ -66,45 +66,67 @@ func (t *bakeTarget) merge(later *bakeTarget) {
 
 // mergeBake puts a later value over an earlier one, which may be nil. It gives nil if together they say nothing.
 func mergeBake(spec *schema.Attribute, earlier, later *bakeValue) *bakeValue {
-	out := *later
 	switch {
-	case spec.Name == "description":
-		if later.text == "" {
-			return earlier
-		}
+	case spec.Name == "description" && later.text == "":
+		return earlier
 	case spec.Type == schema.TypeResources, spec.Merge == schema.MergeKeys:
-		out.keys, out.bases = map[string]*string{}, nil
-		var early, late map[string]*bakeBase = nil, later.bases
-		if earlier != nil {
-			maps.Copy(out.keys, earlier.keys)
-			early = earlier.bases
-		}
-		if early != nil || late != nil {
-			out.bases = map[string]*bakeBase{}
-			maps.Copy(out.bases, early)
-		}
-		for k, s := range later.keys {
-			if s == nil {
-				continue
-			}
-			if out.keys[k] = s; out.bases != nil {
-				out.bases[k] = late[k]
-			}
-		}
-		if len(out.keys) == 0 && spec.Type != schema.TypeResources {
-			return earlier
-		}
+		return mergeKeys(spec, earlier, later)
 	case spec.Merge == schema.MergeAppend && spec.Type == schema.TypeStringList:
 		if earlier != nil {
+			out := *later
 			out.list = slices.Concat(earlier.list, later.list)
+			return &out
 		}
 	case spec.Merge == schema.MergeAppend || spec.Merge == schema.MergeEntries:
-		if earlier != nil {
-			out.entries = slices.Concat(earlier.entries, later.entries)
+		if earlier != nil || len(later.entries) > 1 {
+			out := *later
+			if earlier != nil {
+				out.entries = slices.Concat(earlier.entries, later.entries)
+			}
+			out.entries = dedup(spec, out.entries)
+			return &out
 		}
-		out.entries = dedup(spec, out.entries)
+	}
+	return later
+}
+
+// mergeKeys is mergeBake for maps, key by key.
+func mergeKeys(spec *schema.Attribute, earlier, later *bakeValue) *bakeValue {
+	if earlier == nil && len(later.keys) > 0 && later.bases == nil && !hasNull(later.keys) {
+		return later
+	}
+	out := *later
+	out.keys, out.bases = map[string]*string{}, nil
+	var early, late map[string]*bakeBase = nil, later.bases
+	if earlier != nil {
+		maps.Copy(out.keys, earlier.keys)
+		early = earlier.bases
+	}
+	if early != nil || late != nil {
+		out.bases = map[string]*bakeBase{}
+		maps.Copy(out.bases, early)
+	}
+	for k, s := range later.keys {
+		if s == nil {
+			continue
+		}
+		if out.keys[k] = s; out.bases != nil {
+			out.bases[k] = late[k]
+		}
+	}
+	if len(out.keys) == 0 && spec.Type != schema.TypeResources {
+		return earlier
 	}
 	return &out
+}
+
+func hasNull(keys map[string]*string) bool {
+	for _, s := range keys {
+		if s == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // dedup drops repeated entries in the way of the list: of secret, ssh and attest the last entry of an id or type takes
@@ -151,15 +173,22 @@ func (t *bakeTarget) normalize() {
 		}
 		switch spec.Type {
 		case schema.TypeStringList:
+			if len(v.list) == 0 || len(v.list) == 1 && v.list[0] != "" {
+				continue
+			}
 			c := *v
 			c.list = slices.DeleteFunc(unique(v.list), func(s string) bool { return s == "" })
 			t.values[spec.Name] = &c
 		case schema.TypeOutputList, schema.TypeCacheList, schema.TypeSecretList, schema.TypeSSHList, schema.TypeAttestList:
-			c := *v
-			if c.entries = dedup(spec, v.entries); len(c.entries) == 0 {
+			switch len(v.entries) {
+			case 0:
 				delete(t.values, spec.Name) // to an heir, a parent without entries says nothing
 				continue
+			case 1:
+				continue
 			}
+			c := *v
+			c.entries = dedup(spec, v.entries)
 			t.values[spec.Name] = &c
 		}
 	}
@@ -171,7 +200,7 @@ func (t *bakeTarget) normalize() {
 		c.list = unique(append(slices.Clone(c.list), "network.host"))
 		t.values["entitlements"] = &c
 	}
-	if v := t.values["contexts"]; v != nil {
+	if v := t.values["contexts"]; v != nil && len(v.keys) > 0 {
 		c := *v
 		c.keys = maps.Clone(v.keys)
 		maps.DeleteFunc(c.keys, func(_ string, s *string) bool { return s == nil || *s == "" })

@@ -21,11 +21,19 @@ type bakeValue struct {
 	keys    map[string]*string // of a map; nil where the value is null
 	entries []bakeEntry        // of a list of entries
 
-	at, nameAt diag.Range
+	at *diag.Range // where it is said; nil if nowhere
 
 	base   *bakeBase            // of context
 	bases  map[string]*bakeBase // of contexts
 	sayRef string               // of context: the target whose context it repeats, for file-relative paths
+}
+
+// where is the place that says the value; the zero value if there is none.
+func (v *bakeValue) where() diag.Range {
+	if v.at == nil {
+		return diag.Range{}
+	}
+	return *v.at
 }
 
 // bakeEntry is one element of a list such as output or secret: its fields by name. ssh has its paths in a list.
@@ -119,16 +127,22 @@ func listToBake(v cty.Value) (*bakeValue, error) {
 }
 
 func mapToBake(spec *schema.Attribute, v cty.Value) (*bakeValue, error) {
-	c, err := convert.Convert(v, cty.Map(cty.String))
-	if err != nil {
-		return nil, err
+	if !v.Type().IsObjectType() || v.IsNull() || !flat(v.Type()) {
+		var err error
+		if v, err = convert.Convert(v, cty.Map(cty.String)); err != nil {
+			return nil, err
+		}
 	}
-	if c.IsNull() {
+	if v.IsNull() {
 		return nil, nil
 	}
-	out := &bakeValue{keys: map[string]*string{}}
-	for k, e := range c.AsValueMap() {
+	out := &bakeValue{keys: make(map[string]*string, v.LengthInt())}
+	// An object is converted field by field, which is several times cheaper than as a whole.
+	for k, e := range v.AsValueMap() {
+		e, err := convert.Convert(e, cty.String)
 		switch {
+		case err != nil:
+			return nil, err
 		case !e.IsNull():
 			s := e.AsString()
 			out.keys[k] = &s
@@ -139,6 +153,16 @@ func mapToBake(spec *schema.Attribute, v cty.Value) (*bakeValue, error) {
 		}
 	}
 	return out, nil
+}
+
+// flat reports whether all fields of an object type are strings, numbers or bools.
+func flat(object cty.Type) bool {
+	for _, t := range object.AttributeTypes() {
+		if !t.IsPrimitiveType() {
+			return false
+		}
+	}
+	return true
 }
 
 // resourceKeys are the fields of resources in the order of Bake's JSON; those of numbers are true.

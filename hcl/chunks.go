@@ -12,7 +12,7 @@ import (
 
 // chunkSize is how many bytes of a long file are parsed at once. The parser keeps all tokens of its text until it is
 // done, which for a whole file of many targets is most of the memory that reading it takes.
-const chunkSize = 16 << 10
+const chunkSize = 2 << 10
 
 // parseNative reads HCL in its native syntax. A long file is read in chunks, side by side: where a line that is only a
 // closing brace is followed by one that begins with a letter, one block of the top level has most likely ended. Where it
@@ -33,7 +33,7 @@ func parseNative(src []byte, name string) (hhcl.Body, hhcl.Diagnostics) {
 
 // chunksOf is where the chunks of a file begin.
 func chunksOf(src []byte) []hhcl.Pos {
-	if len(src) < 2*chunkSize {
+	if len(src) < 32<<10 {
 		return nil
 	}
 	out := []hhcl.Pos{hhcl.InitialPos}

@@ -89,10 +89,7 @@ func (l *loader) userFunction(b *block) (function.Function, bool) {
 		}
 		return l.callUser(b, result, vars)
 	}
-	spec.Type = func(args []cty.Value) (cty.Type, error) {
-		v, err := call(args)
-		return v.Type(), err
-	}
+	spec.Type = function.StaticReturnType(cty.DynamicPseudoType) // what it really is takes a call to know
 	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) { return call(args) }
 	return function.New(spec), true
 }

@@ -57,6 +57,8 @@ type NodeFact struct {
 	Name string
 	// Platforms that the worker lists; the first is its own.
 	Platforms []schema.Platform
+	// Caches are the types of caches that a build file may name for this node; nil if that is not known.
+	Caches []string
 }
 
 // Request says which targets to plan.

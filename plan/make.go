@@ -106,6 +106,7 @@ type planner struct {
 	graphs graphCache
 	// ids are those of the plan's Dockerfiles by what tells them apart.
 	ids   map[string]string
+	idOf  map[builtFile]string
 	diags diag.List
 	stop  bool
 	// blocked are the reasons why optional builds cannot be made.
@@ -180,7 +181,7 @@ type instance struct {
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
-		files: map[string]*parsed{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+		files: map[string]*parsed{}, ids: map[string]string{}, idOf: map[builtFile]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
 	p.offered = map[string][]schema.Platform{}
 	for ref, img := range facts.Images {
 		for _, s := range img.Platforms {

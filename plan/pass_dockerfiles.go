@@ -17,11 +17,22 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 // readDockerfiles parses each file once and finds those that cannot be analysed.
 func (p *planner) readDockerfiles() {
+	type frontend struct {
+		foreign bool
+		why     string
+	}
+	known := map[[2]string]frontend{}
 	for _, b := range p.builds {
 		b.key = FileKey(b.values)
 		foreign, why := false, ""
 		if f, ok := p.facts.Dockerfiles[b.key]; ok {
-			foreign, why = dockerfile.Frontend([]byte(f.Text), b.values.Args)
+			asked := [2]string{b.key, b.values.Args["BUILDKIT_SYNTAX"]} // all that tells the frontend
+			front, seen := known[asked]
+			if !seen {
+				front.foreign, front.why = dockerfile.Frontend([]byte(f.Text), b.values.Args)
+				known[asked] = front
+			}
+			foreign, why = front.foreign, front.why
 		}
 		ck := fmt.Sprint(b.key, "\x00", foreign, why)
 		ps := p.files[ck]
@@ -95,8 +106,25 @@ func Sources(cfg *schema.Config, facts Facts) diag.Sources {
 
 // dockerfileID finds or adds the public entry of the file as it is built.
 func (p *planner) dockerfileID(b *build) string {
-	text := p.facts.Dockerfiles[b.key].Text
 	path, why := displayPath(p.cfg, b.target.Name, b.values), b.frontend
+	seen := builtFile{path, b.key, why, b.built, b.final}
+	id := p.idOf[seen]
+	if id == "" {
+		id = p.addDockerfile(b, path, why)
+		p.idOf[seen] = id
+	}
+	return id
+}
+
+// builtFile is a file as it is built for some builds. Two of them may still be one text.
+type builtFile struct {
+	path, key, frontend, built string
+	final                      *dockerfile.File
+}
+
+// addDockerfile is dockerfileID for a file that was not seen yet.
+func (p *planner) addDockerfile(b *build, path, why string) string {
+	text := p.facts.Dockerfiles[b.key].Text
 	var rewritten *string
 	if b.final != b.file {
 		s := string(b.final.Text)

@@ -12,6 +12,7 @@ import (
 
 // resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.
 func (p *planner) resolveStages() {
+	p.plan.Builds = slices.Grow(p.plan.Builds, len(p.builds))
 	for chunk := range slices.Chunk(p.builds, resolveAtOnce) {
 		graphs := p.resolveAll(chunk)
 		for i, b := range chunk {
@@ -20,7 +21,9 @@ func (p *planner) resolveStages() {
 	}
 	p.orderStages()
 	p.stop = p.stop || p.diags.HasErrors()
-	for _, id := range p.order() {
+	order := p.order()
+	p.plan.Stages = slices.Grow(p.plan.Stages, len(order))
+	for _, id := range order {
 		p.plan.Stages = append(p.plan.Stages, *p.instances[id].stage)
 	}
 }

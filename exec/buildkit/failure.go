@@ -147,7 +147,7 @@ func (r *run) failure(p problem) *exec.Failure {
 // locate finds the step, the stage and the line.
 func (r *run) locate(f *exec.Failure, p problem) {
 	if st := r.steps.find(vertexOf(p.err)); st != nil {
-		f.Step, f.At, f.Source, f.Log = st.name, st.at, st.source, st.logs.lines()
+		f.Step, f.At, f.Source, f.Log, f.LogLines = st.name, st.at, st.source, st.logs.lines(), st.logs.count()
 		if len(st.stages) > 0 {
 			f.Stage = st.stages[0]
 		}

@@ -56,6 +56,10 @@ type PruneOptions struct {
 
 // Prune removes what the daemon keeps and nothing uses, and lists it.
 func (b *Backend) Prune(ctx context.Context, opt PruneOptions) ([]StoreEntry, error) {
+	if own := b.opt.OwnStore; own != nil {
+		own.Release()
+		defer own.Reserve()
+	}
 	opts := []client.PruneOption{client.WithKeepOpt(opt.Unused, opt.Keep, 0, 0)}
 	if opt.All {
 		opts = append(opts, client.PruneAll)

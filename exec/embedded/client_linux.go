@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -26,6 +27,8 @@ const (
 	// answerLimit is how long a daemon that accepts a connection may take to answer.
 	answerLimit = 10 * time.Second
 	poll        = 20 * time.Millisecond
+	// displaceLimit is how long a client waits for the builds of a daemon of another version.
+	displaceLimit = time.Minute
 )
 
 // Ensure returns the address of a BuildKit that answers, as "unix:///PATH". It starts one if none runs for the state
@@ -35,9 +38,6 @@ func Ensure(ctx context.Context, cfg Config) (addr string, err error) {
 	cfg, err = cfg.complete()
 	if err != nil {
 		return "", err
-	}
-	if os.Geteuid() != 0 {
-		return "", errors.New("the built-in BuildKit needs root for now; run sudo xbuild ..., or set BUILDKIT_HOST to the address of a running buildkitd")
 	}
 	file, err := readSettings(cfg, os.Environ())
 	if err != nil {
@@ -56,8 +56,8 @@ func Ensure(ctx context.Context, cfg Config) (addr string, err error) {
 
 // start starts a daemon unless another client has just done so.
 func start(ctx context.Context, l layout, cfg Config, file *settingsFile) error {
-	if _, err := findRuntime(); err != nil {
-		return err
+	if problems := thisMachine().problems(); len(problems) > 0 {
+		return problems[0]
 	}
 	if err := l.make(); err != nil {
 		return fmt.Errorf("the state folder of the built-in BuildKit cannot be used: %w; XBUILD_STATE_DIR moves it", err)
@@ -70,6 +70,9 @@ func start(ctx context.Context, l layout, cfg Config, file *settingsFile) error 
 	// A daemon that was just started can have been stopped, or replaced for other settings, before it answered.
 	for range 5 {
 		if ok, err := acquire(ctx, l, file.hash); ok || err != nil {
+			return err
+		}
+		if err := displace(ctx, l); err != nil {
 			return err
 		}
 		if err := spawn(ctx, l, cfg, file); err != nil {
@@ -85,6 +88,44 @@ func lockSpawn(ctx context.Context, l layout) (unlock func(), err error) {
 		return nil, fmt.Errorf("waiting for another xbuild that is starting the built-in BuildKit: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	return func() { lock.Unlock() }, nil
+}
+
+// displace makes daemons of other protocols let go of the store that is wanted, as soon as they have nothing to do. The
+// caller holds the spawn lock, which all versions share.
+func displace(ctx context.Context, l layout) error {
+	sockets, err := filepath.Glob(filepath.Join(l.run, "xbuild-*.sock"))
+	if err != nil {
+		return err
+	}
+	for _, socket := range sockets {
+		if socket == l.socket {
+			continue
+		}
+		other := l
+		other.socket = socket
+		for began := time.Now(); ; {
+			looked, err := ask(ctx, other, acquireRequest{})
+			if err != nil {
+				return err
+			}
+			if !looked.Info.Running || looked.Info.Root != l.root {
+				break
+			}
+			if busy, err := acquire(ctx, other, "of protocol "+protocol); err != nil {
+				return err
+			} else if !busy {
+				break
+			}
+			if time.Since(began) > displaceLimit {
+				return fmt.Errorf("the BuildKit of another xbuild version (process %d) is building with the same store; run again when it is done, or set XBUILD_STATE_DIR to another folder",
+					looked.Info.PID)
+			}
+			if err := sleep(ctx, 10*poll); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // acquire asks the daemon, if there is one, to serve a client with these settings. False means that none will.
@@ -177,7 +218,8 @@ func Status(ctx context.Context, cfg Config) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	reply.Info.Socket, reply.Info.Root, reply.Info.Log = l.socket, l.root, l.log
+	// A daemon of another version with the same protocol can have another store.
+	reply.Info.Socket, reply.Info.Root, reply.Info.Log = l.socket, cmp.Or(reply.Info.Root, l.root), l.log
 	return reply.Info, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,8 +31,9 @@ const (
 
 // daemonFlags are what [spawn] tells the daemon.
 type daemonFlags struct {
-	state, config, settings string
-	idle                    time.Duration
+	state, socket, config, settings string
+	idle                            time.Duration
+	rootless                        bool
 }
 
 // Main is the daemon. args are the arguments after [Command]; the result is the exit status. It is of use only to
@@ -43,6 +45,8 @@ func Main(args []string) int {
 	var f daemonFlags
 	set := flag.NewFlagSet(Command, flag.ContinueOnError)
 	set.StringVar(&f.state, "state", "", "state folder")
+	set.StringVar(&f.socket, "socket", "", "control socket")
+	set.BoolVar(&f.rootless, "rootless", false, "wait until an ordinary user's ids are mapped, and do without what only the machine's root may")
 	set.StringVar(&f.config, "config", "", "registry configuration file")
 	set.StringVar(&f.settings, "settings", "", "hash of what the caller wants the daemon to be like")
 	set.DurationVar(&f.idle, "idle", DefaultIdle, "time without a call after which it stops")
@@ -52,6 +56,9 @@ func Main(args []string) int {
 	if os.Getpid() != 1 || f.state == "" {
 		fmt.Fprintln(os.Stderr, "xbuild starts this by itself when it needs its BuildKit; see xbuild daemon --help")
 		return 2
+	}
+	if f.rootless && !awaitMapped() {
+		return 1 // the client has said why
 	}
 	closeInherited()
 	ready := os.NewFile(readyFD, "ready")
@@ -94,6 +101,8 @@ func serve(f daemonFlags, ready *os.File) error {
 	signal.Ignore(syscall.SIGHUP)
 
 	l := newLayout(f.state)
+	// Which the client may have found by its environment.
+	l.run, l.socket = filepath.Dir(f.socket), f.socket
 	lock, err := lockRoot(l)
 	if errors.Is(err, errOther) {
 		_, err := ready.WriteString(readyWord)
@@ -103,10 +112,12 @@ func serve(f daemonFlags, ready *os.File) error {
 		return err
 	}
 	defer lock.Unlock()
-	if err := prepare(l); err != nil {
+	if err := prepare(l, f.rootless); err != nil {
 		return err
 	}
-	defer removeCgroups(l)
+	if !f.rootless {
+		defer removeCgroups(l)
+	}
 
 	s, err := newServer(l, f)
 	if err != nil {
@@ -123,6 +134,7 @@ func serve(f daemonFlags, ready *os.File) error {
 		logrus.Warnf("the client that started this daemon is gone: %v", err)
 	}
 	ready.Close()
+	reserve(l)
 	logrus.Infof("ready on %s", l.socket)
 
 	go reap()
@@ -222,15 +234,15 @@ func newServer(l layout, f daemonFlags) (*server, error) {
 		}
 		logrus.SetLevel(parsed)
 	}
-	runtime, err := findRuntime()
-	if err != nil {
-		return nil, err
+	runtime, ok := thisMachine().runtime()
+	if !ok {
+		return nil, errors.New("runc is no longer there")
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &server{cancel: cancel, activity: newActivity(f.settings), info: Info{
 		Socket: l.socket, Root: l.root, Log: l.log, Started: time.Now(), Idle: f.idle, ConfigFile: f.config,
 	}}
-	if err := s.build(ctx, l, file.settings, runtime); err != nil {
+	if err := s.build(ctx, l, f.rootless, file.settings, runtime); err != nil {
 		cancel(err)
 		return nil, err
 	}

@@ -13,7 +13,9 @@
 //   - Ensure returns when the daemon has answered a call. A daemon that cannot start gives its reason to the Ensure
 //     that started it, as one error.
 //   - A daemon of another xbuild version is used as it is, as long as it speaks the same protocol: the version of the
-//     protocol is part of the socket's name, that of the store's format part of the root's.
+//     protocol is part of the socket's name, that of the store's format part of the root's. One of another protocol is asked
+//     to let go of a store of the same format, and does when it has nothing to do; stores of different formats are used at
+//     the same time.
 //   - The daemon has its own mount and PID namespace, and is process 1 in it. Killed in any way, at any moment, it
 //     leaves no process and no mount; the next one starts from the finished steps.
 //   - It holds nothing of its caller: its own session, "/" as working folder, the log as standard output and error,
@@ -24,8 +26,17 @@
 //   - If the configuration file or the proxy variables differ from what the daemon started with, Ensure replaces a
 //     daemon that has nothing to do. One that is building is not disturbed, and is used as it is.
 //
-// It needs Linux and root. On other systems, and for other users, Ensure is one error that says what to do instead,
-// and the package compiles to little more than that.
+// It needs Linux. On other systems Ensure is one error that says what to do instead, and the package compiles to little
+// more than that.
+//
+// # Without root
+//
+// For an ordinary user the daemon is root of a user namespace: root inside is the user outside, and the other ids are
+// the user's subordinate ones, as /etc/subuid and /etc/subgid list them. newuidmap and newgidmap set that up; the daemon
+// is started first, with all rights in its namespace and none outside, and waits for them. Such a daemon shares nothing
+// with root's. What is different for the steps: they have no /sys, no control groups, and the network is the machine's
+// own, as always here. Snapshots are overlays from Linux 5.11 on, and copies before. Files of the store can belong to
+// subordinate ids, so it is the daemon that removes them ("xbuild daemon prune"), not rm.
 //
 // # Files
 //
@@ -33,11 +44,14 @@
 // $XDG_DATA_HOME/xbuild:
 //
 //	buildkit-v1/                 the store: snapshots, content, cache, history
+//	buildkit-v1/tmp/             the daemon's TMPDIR, emptied at its start
 //	buildkit-v1/buildkitd.lock   held by the daemon; the same name as buildkitd's, so that the two exclude each other
 //	daemon.log, daemon.log.1     what the daemon has to say; moved aside at a start above 10 MB
-//	run/xbuild-1.sock            the control socket, mode 0600 (below /run/xbuild if this path is too long for a socket)
+//	run/xbuild-1.sock            the control socket, mode 0600 (below /run/xbuild, or
+//	                             $XDG_RUNTIME_DIR/xbuild without root, if this path is too long for a socket)
 //	run/spawn.lock               held by the client that starts a daemon
-//	tmp/                         the daemon's TMPDIR, emptied at its start
+//	run/runtime/                 empty; the runtime's state without root, inside the daemon's own namespace only
+//	reserve                      up to 8 MB that are given up to make room on a full disk
 //
 // Besides these it makes empty control groups named xbuild-HASH while steps run, and removes them when it ends or
 // starts; and an empty /run/runc, under which the runtime's state lives inside the daemon's own namespace only.

@@ -23,6 +23,15 @@ func Status(context.Context, Config) (Info, error) { return Info{}, nil }
 // Stop has nothing to stop.
 func Stop(context.Context, Config) error { return nil }
 
+// Check has one problem to report: the system.
+func Check(Config) []error { return []error{errUnsupported} }
+
+// Reserve sets nothing aside.
+func Reserve(Config) {}
+
+// Release has nothing to give back.
+func Release(Config) {}
+
 // Main is an error on this system.
 func Main([]string) int {
 	fmt.Fprintln(os.Stderr, errUnsupported)

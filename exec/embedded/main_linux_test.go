@@ -27,6 +27,9 @@ import (
 const ensureVariable = "XBUILD_TEST_ENSURE"
 
 func TestMain(m *testing.M) {
+	if exe, err := os.Executable(); err == nil {
+		embedded.BecomeVersion(filepath.Base(exe))
+	}
 	if len(os.Args) > 1 && os.Args[1] == embedded.Command {
 		os.Exit(embedded.Main(os.Args[2:]))
 	}
@@ -83,7 +86,12 @@ func newConfig(t *testing.T) embedded.Config {
 
 // newClient is a process of its own that calls Ensure with the same configuration.
 func newClient(cfg embedded.Config) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe")
+	return newClientOf("/proc/self/exe", cfg)
+}
+
+// newClientOf is newClient for another program, see [otherVersion].
+func newClientOf(program string, cfg embedded.Config) *exec.Cmd {
+	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), ensureVariable+"=1", "XBUILD_STATE_DIR="+cfg.StateDir, "XBUILD_CONFIG="+cfg.ConfigFile)
 	return cmd
 }

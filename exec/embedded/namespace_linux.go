@@ -17,11 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runtimeState is where runc keeps its containers when root runs it. There is no way to tell BuildKit another place.
-const runtimeState = "/run/runc"
-
 // prepare makes the daemon's namespaces its own and clears away what a killed predecessor left in the folders.
-func prepare(l layout) error {
+func prepare(l layout, rootless bool) error {
 	// BuildKit creates the files of images with the modes they shall have.
 	syscall.Umask(0)
 	fscopy.UmaskIsZero = true
@@ -30,26 +27,59 @@ func prepare(l layout) error {
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("separating the mounts: %w", err)
 	}
-	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("mounting /proc: %w", err)
-	}
-	mountBinfmt()
-	if err := os.MkdirAll(runtimeState, 0o700); err != nil {
+	if err := mountProc(rootless); err != nil {
 		return err
 	}
-	if err := unix.Mount("tmpfs", runtimeState, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
-		return fmt.Errorf("mounting %s: %w", runtimeState, err)
+	state := l.runtimeState(rootless)
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount("tmpfs", state, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return fmt.Errorf("mounting %s: %w", state, err)
 	}
 	if err := clearLeftovers(l); err != nil {
 		return err
 	}
-	removeCgroups(l)
+	if !rootless {
+		removeCgroups(l)
+	}
 	return nil
 }
+
+// mountProc shows the daemon its own processes, and the kernel's list of emulators.
+func mountProc(rootless bool) error {
+	if rootless {
+		// Without root a file system of its own would have a list of its own, an empty one, which the kernel would then
+		// go by. So the machine's is read, through the /proc that is about to be covered.
+		old, err := unix.Open("/proc", unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		binfmtDir = fmt.Sprintf("/proc/self/fd/%d/sys/fs/binfmt_misc", old)
+	}
+	err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	if rootless && errors.Is(err, unix.EPERM) {
+		return errors.New("/proc is partly hidden, as is usual inside a container, so steps could not have a /proc of their own; run the container with --security-opt systempaths=unconfined, run xbuild as root, or set BUILDKIT_HOST to the address of a running buildkitd")
+	}
+	if err != nil {
+		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	mountBinfmt()
+	return nil
+}
+
+// machineBinfmt is where the kernel's list of emulators usually is.
+const machineBinfmt = "/proc/sys/fs/binfmt_misc"
+
+// binfmtDir is where this process sees that list.
+var binfmtDir = machineBinfmt
 
 // mountBinfmt makes the kernel's list of emulators visible, which the new /proc covers. It is tried again and again,
 // since the kernel's module can come with the emulators; without it there are none.
 func mountBinfmt() {
+	if binfmtDir != machineBinfmt {
+		return
+	}
 	if _, err := os.Stat(filepath.Join(binfmtDir, "status")); errors.Is(err, fs.ErrNotExist) {
 		_ = unix.Mount("binfmt_misc", binfmtDir, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	}

@@ -69,8 +69,6 @@ var qemuNames = map[string]string{
 	"arm64": "aarch64", "amd64": "x86_64", "riscv64": "riscv64", "arm": "arm", "s390x": "s390x", "ppc64le": "ppc64le", "386": "i386",
 }
 
-const binfmtDir = "/proc/sys/fs/binfmt_misc"
-
 // emulatorState changes whenever an emulator is registered with the kernel, enabled, disabled or removed, or a
 // buildkit-qemu program comes or goes.
 func emulatorState() string {

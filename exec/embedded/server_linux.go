@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"path/filepath"
+	goruntime "runtime"
 	"runtime/debug"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/plugins/snapshots/native"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
+	controlapi "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/cache/remotecache"
 	inlinecache "github.com/moby/buildkit/cache/remotecache/inline"
 	localcache "github.com/moby/buildkit/cache/remotecache/local"
@@ -75,7 +77,7 @@ func (s *server) acquire(req acquireRequest) (acquireReply, error) {
 }
 
 // build puts BuildKit together. ctx ends with the daemon.
-func (s *server) build(ctx context.Context, l layout, set settings, runtime string) error {
+func (s *server) build(ctx context.Context, l layout, rootless bool, set settings, runtime string) error {
 	apicaps.ExportedProduct = "xbuild"
 	version.Version = buildkitVersion()
 	s.info.BuildKit = version.Version
@@ -85,7 +87,7 @@ func (s *server) build(ctx context.Context, l layout, set settings, runtime stri
 		return err
 	}
 	hosts := resolver.NewRegistryConfig(set.Registries)
-	w, err := newWorker(ctx, l, set, runtime, hosts)
+	w, err := newWorker(ctx, l, rootless, set, runtime, hosts)
 	if err != nil {
 		return err
 	}
@@ -99,7 +101,7 @@ func (s *server) build(ctx context.Context, l layout, set settings, runtime stri
 	}
 	s.grpc = grpc.NewServer(
 		grpc.ChainUnaryInterceptor(s.activity.unary, grpcerrors.UnaryServerInterceptor),
-		grpc.ChainStreamInterceptor(s.activity.stream, grpcerrors.StreamServerInterceptor),
+		grpc.ChainStreamInterceptor(s.activity.stream, closeUnused, grpcerrors.StreamServerInterceptor),
 		grpc.MaxRecvMsgSize(defaults.DefaultMaxRecvMsgSize),
 		grpc.MaxSendMsgSize(defaults.DefaultMaxSendMsgSize),
 	)
@@ -107,6 +109,33 @@ func (s *server) build(ctx context.Context, l layout, set settings, runtime stri
 	s.controller.Register(s.grpc)
 	s.grpc.RegisterService(&controlDesc, s)
 	return nil
+}
+
+// cacheExporters are the caches of [CacheTypes].
+func cacheExporters(sessions *session.Manager, hosts docker.RegistryHosts) map[string]remotecache.ResolveCacheExporterFunc {
+	return map[string]remotecache.ResolveCacheExporterFunc{
+		"registry": registrycache.ResolveCacheExporterFunc(sessions, hosts),
+		"local":    localcache.ResolveCacheExporterFunc(sessions),
+		"inline":   inlinecache.ResolveCacheExporterFunc(),
+	}
+}
+
+// cacheImporters read them; an inline cache is read from its registry.
+func cacheImporters(sessions *session.Manager, hosts docker.RegistryHosts, w worker.Worker) map[string]remotecache.ResolveCacheImporterFunc {
+	return map[string]remotecache.ResolveCacheImporterFunc{
+		"registry": registrycache.ResolveCacheImporterFunc(sessions, w.ContentStore(), hosts),
+		"local":    localcache.ResolveCacheImporterFunc(sessions),
+	}
+}
+
+// closeUnused lets go of files that were removed but are still open, after a call of Prune: what receives a context leaves
+// its file to the garbage collector when the disk is full.
+func closeUnused(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	err := handle(srv, stream)
+	if info.FullMethod == controlapi.Control_Prune_FullMethodName {
+		goruntime.GC()
+	}
+	return err
 }
 
 func newController(ctx context.Context, l layout, set settings, sessions *session.Manager, hosts docker.RegistryHosts, w worker.Worker, workers *worker.Controller) (*control.Controller, error) {
@@ -131,37 +160,34 @@ func newController(ctx context.Context, l layout, set settings, sessions *sessio
 			"dockerfile.v0": forwarder.NewGatewayForwarder(workers.Infos(), dockerfile.Build),
 			"gateway.v0":    images,
 		},
-		CacheManager: solver.NewCacheManager(ctx, "local", store, worker.NewCacheResultStorage(workers)),
-		ResolveCacheExporterFuncs: map[string]remotecache.ResolveCacheExporterFunc{
-			"registry": registrycache.ResolveCacheExporterFunc(sessions, hosts),
-			"local":    localcache.ResolveCacheExporterFunc(sessions),
-			"inline":   inlinecache.ResolveCacheExporterFunc(),
-		},
-		ResolveCacheImporterFuncs: map[string]remotecache.ResolveCacheImporterFunc{
-			"registry": registrycache.ResolveCacheImporterFunc(sessions, w.ContentStore(), hosts),
-			"local":    localcache.ResolveCacheImporterFunc(sessions),
-		},
-		Entitlements:   entitlements,
-		HistoryDB:      history,
-		HistoryConfig:  historyConfig(set.History),
-		CacheStore:     store,
-		LeaseManager:   w.LeaseManager(),
-		ContentStore:   w.ContentStore(),
-		GarbageCollect: w.GarbageCollect,
-		GracefulStop:   ctx.Done(),
-		MeterProvider:  sdkmetric.NewMeterProvider(),
+		CacheManager:              solver.NewCacheManager(ctx, "local", store, worker.NewCacheResultStorage(workers)),
+		ResolveCacheExporterFuncs: cacheExporters(sessions, hosts),
+		ResolveCacheImporterFuncs: cacheImporters(sessions, hosts, w),
+		Entitlements:              entitlements,
+		HistoryDB:                 history,
+		HistoryConfig:             historyConfig(set.History),
+		CacheStore:                store,
+		LeaseManager:              w.LeaseManager(),
+		ContentStore:              w.ContentStore(),
+		GarbageCollect:            w.GarbageCollect,
+		GracefulStop:              ctx.Done(),
+		MeterProvider:             sdkmetric.NewMeterProvider(),
 	})
 }
 
-func newWorker(ctx context.Context, l layout, set settings, runtime string, hosts docker.RegistryHosts) (worker.Worker, error) {
+func newWorker(ctx context.Context, l layout, rootless bool, set settings, runtime string, hosts docker.RegistryHosts) (worker.Worker, error) {
 	var parallel *semaphore.Weighted
 	if n := set.Workers.OCI.MaxParallelism; n > 0 {
 		parallel = semaphore.NewWeighted(int64(n))
 	}
+	cgroup := l.cgroup()
+	if rootless {
+		cgroup = "" // an ordinary user can make none
+	}
 	// The trace socket stays empty: its default is one path for all daemons of a machine.
-	opt, err := runc.NewWorkerOpt(l.root, snapshotter(l.root), false, oci.ProcessSandbox, nil, nil,
+	opt, err := runc.NewWorkerOpt(l.root, snapshotter(l.root), rootless, oci.ProcessSandbox, nil, nil,
 		netproviders.Opt{Mode: "host", CNI: cniprovider.Opt{Root: l.root}}, dnsConfig(set.DNS), runtime,
-		"", false, parallel, "", l.cgroup(), nil)
+		"", false, parallel, "", cgroup, nil)
 	if err != nil {
 		return nil, err
 	}

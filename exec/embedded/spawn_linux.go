@@ -3,12 +3,13 @@ package embedded
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -28,17 +29,6 @@ var proxyVariables = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROX
 // keptVariables are all else that the daemon gets of its caller's environment.
 var keptVariables = []string{"PATH", "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
-// findRuntime returns the OCI runtime that runs the steps. Others than runc are not looked for: crun before 1.9 does
-// not know an option that BuildKit uses.
-func findRuntime() (string, error) {
-	for _, name := range []string{"buildkit-runc", "runc"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", errors.New("the built-in BuildKit needs runc to run build steps, and it is not on PATH; install it with: apt-get install -y runc")
-}
-
 // spawn starts the daemon and waits until it is ready or says why it cannot be. The caller holds the spawn lock.
 func spawn(ctx context.Context, l layout, cfg Config, file *settingsFile) error {
 	log, err := openLog(l.log)
@@ -51,26 +41,35 @@ func spawn(ctx context.Context, l layout, cfg Config, file *settingsFile) error 
 		return err
 	}
 	defer ready.Close()
-	cmd := daemonCommand(l, cfg, file, log, tell)
-	err = cmd.Start()
-	tell.Close()
-	if errors.Is(err, syscall.EPERM) {
-		return errors.New("the built-in BuildKit needs CAP_SYS_ADMIN to make its namespaces, and root does not have it here; use a privileged container, or set BUILDKIT_HOST to the address of a running buildkitd")
+	m := thisMachine()
+	cmd := daemonCommand(l, m, cfg, file, log, tell)
+	if m.uid == 0 {
+		if err = cmd.Start(); err != nil {
+			err = startError(err, m)
+		}
+	} else {
+		err = startMapped(ctx, m, cmd)
 	}
+	tell.Close()
 	if err != nil {
-		return fmt.Errorf("starting the built-in BuildKit: %w", err)
+		return err
 	}
 	// Only so that it is no zombie if it ends before this process does.
 	go cmd.Wait()
 	return awaitReady(ctx, ready, cmd.Process.Pid, l.log)
 }
 
-func daemonCommand(l layout, cfg Config, file *settingsFile, log, tell *os.File) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", "--state", l.state, "--idle", cfg.Idle.String(), "--config", file.path, "--settings", file.hash)
+func daemonCommand(l layout, m machine, cfg Config, file *settingsFile, log, tell *os.File) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", "--state", l.state, "--socket", l.socket, "--idle", cfg.Idle.String(), "--config", file.path,
+		"--settings", file.hash, "--rootless="+strconv.FormatBool(m.uid != 0))
 	cmd.Args = slices.Insert(cmd.Args, 1, Command)
 	cmd.Args[0] = os.Args[0] // what ps shows
 	cmd.Dir = "/"
 	cmd.Env = daemonEnviron(l, os.Environ())
+	if m.uid != 0 {
+		// Told that it is not called by the machine's root, runc keeps its containers in the second.
+		cmd.Env = append(cmd.Env, "USER="+m.name, "XDG_RUNTIME_DIR="+filepath.Dir(l.runtimeState(true)))
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{tell} // becomes readyFD
 	cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -21,6 +21,8 @@ type model struct {
 	exporting string
 	// several says that the plan has several targets, so that a stage's name alone is not clear.
 	several bool
+	order   []string            // names of the targets, as in the plan
+	targets map[string][]*stage // what each uses
 }
 
 // stage is one stage instance of the plan.
@@ -88,12 +90,23 @@ func (m *model) newStage(ps *plan.Stage) *stage {
 	return s
 }
 
+// add makes a stage part of the run.
+func (m *model) add(s *stage) {
+	m.stages = append(m.stages, s)
+	for _, t := range s.targets {
+		m.targets[t] = append(m.targets[t], s)
+	}
+}
+
 func newModel(p *plan.Plan, start time.Time) *model {
-	m := &model{byID: map[string]*stage{}, steps: map[string]*step{}, start: start, several: len(p.Targets) > 1}
+	m := &model{byID: map[string]*stage{}, steps: map[string]*step{}, start: start, several: len(p.Targets) > 1, targets: map[string][]*stage{}}
+	for _, t := range p.Targets {
+		m.order = append(m.order, t.Name)
+	}
 	for i := range p.Stages {
 		s := m.newStage(&p.Stages[i])
-		m.stages = append(m.stages, s)
 		m.byID[p.Stages[i].ID] = s
+		m.add(s)
 	}
 	if p.Alternative != nil {
 		for i := range p.Alternative.Stages {
@@ -178,7 +191,7 @@ func (m *model) step(e exec.Event) *step {
 			st.stages = append(st.stages, s)
 			if s.spare { // now it is part of the run
 				s.spare = false
-				m.stages = append(m.stages, s)
+				m.add(s)
 			}
 			if st.running {
 				s.begin(st, st.began)

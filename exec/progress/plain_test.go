@@ -146,17 +146,17 @@ func TestSummary(t *testing.T) {
 		want  string
 	}{
 		{"good", exec.Done, map[string]exec.State{base: exec.CachedOut, f: exec.CachedOut}, nil, false,
-			"✓ api       2 platforms    9.0s  3 stages: 1 cached, 2 run\n✓ frontend  linux/amd64    5.0s  2 stages: 2 cached\n"},
+			"✓ api       2 platforms    9.0s  3 stages: 1 cached, 2 run\n✓ frontend  linux/amd64    5.0s  2 stages: 2 cached\n30.0s in all  5 stages: 2 cached, 3 run; 1 shared by several builds\n"},
 		{"ascii", exec.Done, nil, nil, true,
-			"ok api       2 platforms    9.0s  3 stages: 3 run\nok frontend  linux/amd64    5.0s  2 stages: 2 run\n"},
+			"ok api       2 platforms    9.0s  3 stages: 3 run\nok frontend  linux/amd64    5.0s  2 stages: 2 run\n30.0s in all  5 stages: 5 run; 1 shared by several builds\n"},
 		{"one fails, the other is built but not written", exec.Done, map[string]exec.State{f: exec.Failed}, []*exec.Failure{failure("frontend")}, false,
-			"- api       2 platforms    9.0s  3 stages: 3 run; not written\n✗ frontend  linux/amd64    5.0s  2 stages: 1 run, 1 failed\n"},
+			"- api       2 platforms    9.0s  3 stages: 3 run; not written\n✗ frontend  linux/amd64    5.0s  2 stages: 1 run, 1 failed\n30.0s in all  5 stages: 4 run, 1 failed; 1 shared by several builds\n"},
 		{"a shared stage fails", exec.Skipped, map[string]exec.State{base: exec.Failed}, []*exec.Failure{failure("api", "linked", "frontend")}, true,
-			"failed api       2 platforms    9.0s  3 stages: 1 failed, 2 skipped\nfailed frontend  linux/amd64    5.0s  2 stages: 1 failed, 1 skipped\n"},
+			"failed api       2 platforms    9.0s  3 stages: 1 failed, 2 skipped\nfailed frontend  linux/amd64    5.0s  2 stages: 1 failed, 1 skipped\n30.0s in all  5 stages: 1 failed, 4 skipped\n"},
 		{"the results cannot be written", exec.Done, nil, []*exec.Failure{failure()}, false,
-			"✗ api       2 platforms    9.0s  3 stages: 3 run; not written\n✗ frontend  linux/amd64    5.0s  2 stages: 2 run\n"},
+			"✗ api       2 platforms    9.0s  3 stages: 3 run; not written\n✗ frontend  linux/amd64    5.0s  2 stages: 2 run\n30.0s in all  5 stages: 5 run; 1 shared by several builds\n"},
 		{"interrupted", exec.Canceled, map[string]exec.State{base: exec.Done}, nil, false,
-			"- api       2 platforms    9.0s  3 stages: 1 run, 2 canceled\n- frontend  linux/amd64    5.0s  2 stages: 1 run, 1 canceled\n"},
+			"- api       2 platforms    9.0s  3 stages: 1 run, 2 canceled\n- frontend  linux/amd64    5.0s  2 stages: 1 run, 1 canceled\n30.0s in all  5 stages: 1 run, 4 canceled; 1 shared by several builds\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newModel(p, start)

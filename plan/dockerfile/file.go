@@ -30,6 +30,8 @@ type File struct {
 	commands [][]parsedCommand
 	// isReference says of each stage that its base, as written, can be an image reference.
 	isReference []bool
+
+	memo memo
 }
 
 // parsedCommand is one instruction of a stage. BuildKit expands a command in place, so that one with something to expand is
@@ -136,8 +138,10 @@ func (f *File) expands(n *parser.Node, c instructions.Command) bool {
 		return false
 	case *instructions.RunCommand: // only its flags
 		return slices.ContainsFunc(n.Flags, func(s string) bool { return strings.ContainsAny(s, special) })
+	case instructions.SupportsSingleWordExpansion:
+		return len(n.Heredocs) > 0 || strings.ContainsAny(n.Original, special)
 	}
-	return len(n.Heredocs) > 0 || strings.ContainsAny(n.Original, special)
+	return false
 }
 
 // Find returns the index of a stage by name or number; "" is the last stage.

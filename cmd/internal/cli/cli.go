@@ -43,6 +43,10 @@ type app struct {
 	getenv   func(string) string
 	// errIsTerminal says that a person watches stderr.
 	errIsTerminal bool
+	// github says that GitHub's runner reads stderr, and turns the lines for it into annotations.
+	github bool
+	// whole says where the whole log of a failed step is.
+	whole string
 }
 
 // exitError ends the command with a code. A message is printed unless it is empty.
@@ -126,7 +130,7 @@ func (a *app) root() *cobra.Command {
 		return &exitError{ExitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
 	})
 	root.AddCommand(a.runCommand(), a.planCommand(), a.printCommand(), a.listCommand(), a.validateCommand(), a.fmtCommand(), a.schemaCommand(),
-		a.graphCommand(), a.daemonCommand(), a.versionCommand())
+		a.graphCommand(), a.daemonCommand(), a.doctorCommand(), a.versionCommand())
 	a.addCompletion(root)
 	return root
 }
@@ -146,6 +150,7 @@ func (a *app) report(l diag.List, src diag.Sources) error {
 		return nil
 	}
 	fmt.Fprint(a.err, diag.Text(l, src))
+	a.annotate(l, nil)
 	if l.HasErrors() {
 		return &exitError{code: ExitUsage}
 	}

@@ -31,12 +31,27 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 			return b, nil
 		}
 	}
-	addr, err := embedded.Ensure(ctx, embedded.DefaultConfig(a.getenv))
+	cfg := embedded.DefaultConfig(a.getenv)
+	addr, err := embedded.Ensure(ctx, cfg)
 	if err != nil {
 		return nil, &exitError{ExitUnreachable, err}
 	}
-	opt.Name = "embedded"
+	opt.Name, opt.Caches, opt.OwnStore = "embedded", a.embeddedCaches(), ownStore(cfg)
 	return buildkit.Dial(ctx, addr, opt)
+}
+
+// embeddedCaches are the types of caches that a build file may name for the embedded BuildKit. That of GitHub is left out of a
+// run anyway where the environment is not that of GitHub's runners.
+func (a *app) embeddedCaches() []string {
+	caches := embedded.CacheTypes()
+	if a.getenv("ACTIONS_RUNTIME_TOKEN") == "" {
+		caches = append(caches, "gha")
+	}
+	return caches
+}
+
+func ownStore(cfg embedded.Config) *buildkit.OwnStore {
+	return &buildkit.OwnStore{Dir: cfg.StateDir, Release: func() { embedded.Release(cfg) }, Reserve: func() { embedded.Reserve(cfg) }}
 }
 
 // connectEngine reaches the BuildKit of a Docker Engine; both results are nil if there is none. An engine that the user

@@ -76,11 +76,12 @@ func (a *app) daemonLogs(ctx context.Context, cfg embedded.Config) error {
 
 // withDaemon starts the BuildKit inside xbuild if it does not run, and connects to it.
 func (a *app) withDaemon(ctx context.Context, do func(*buildkit.Backend) error) error {
-	addr, err := embedded.Ensure(ctx, embedded.DefaultConfig(a.getenv))
+	cfg := embedded.DefaultConfig(a.getenv)
+	addr, err := embedded.Ensure(ctx, cfg)
 	if err != nil {
 		return &exitError{ExitUnreachable, err}
 	}
-	b, err := buildkit.Dial(ctx, addr, buildkit.DialOptions{Name: "embedded"})
+	b, err := buildkit.Dial(ctx, addr, buildkit.DialOptions{Name: "embedded", OwnStore: ownStore(cfg)})
 	if err != nil {
 		return err
 	}

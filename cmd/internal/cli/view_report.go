@@ -26,16 +26,16 @@ func (a *app) color(w io.Writer) bool {
 	return isTerminal(w) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 }
 
-func (a *app) progressOptions() progress.Options {
-	opt := progress.DefaultOptions(a.err)
-	opt.Color = a.color(a.err)
+func (a *app) progressOptions(w io.Writer) progress.Options {
+	opt := progress.DefaultOptions(w)
+	opt.Color = a.color(w)
 	opt.ASCII = !progress.UTF8(a.getenv)
 	opt.IsTerminal = opt.IsTerminal && a.getenv("CI") == ""
 	return opt
 }
 
-// failureText renders one cause: what failed, where, what it stopped, the end of its log, what to do.
-func failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag.Sources) string {
+// failureDiagnostic is one cause: what failed, where, what it stopped, what to do.
+func failureDiagnostic(f *exec.Failure, severity diag.Severity, p *plan.Plan) diag.Diagnostic {
 	d := diag.Diagnostic{Severity: severity, Code: string(f.Kind), Subject: f.At, Advice: f.Hint}
 	switch {
 	case f.Kind == exec.StepFailed:
@@ -57,6 +57,12 @@ func failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag
 			d.Related = append(d.Related, diag.Related{Range: t.Range, Message: "target " + u.Target})
 		}
 	}
+	return d
+}
+
+// failureText renders one cause, with the end of its log.
+func (a *app) failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag.Sources) string {
+	d := failureDiagnostic(f, severity, p)
 	sources := diag.Sources{}
 	for k, v := range src {
 		sources[k] = v
@@ -66,7 +72,14 @@ func failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag
 	}
 	text := diag.Text(diag.List{d}, sources)
 	if len(f.Log) > 0 {
-		text += "  log:\n    " + strings.Join(f.Log, "\n    ") + "\n"
+		title := "  log:"
+		if f.LogLines > len(f.Log) {
+			title = fmt.Sprintf("  log, the last %d of %d lines; %s:", len(f.Log), f.LogLines, a.whole)
+		}
+		text += title + "\n    " + strings.Join(f.Log, "\n    ") + "\n"
+	}
+	if a.github {
+		return progress.NoCommands(text)
 	}
 	return text
 }
@@ -130,37 +143,29 @@ func fallbackText(rep *exec.Report) string {
 func resultsText(rep *exec.Report, p *plan.Plan) string {
 	var b strings.Builder
 	for _, o := range rep.Outputs {
-		switch o.Type {
-		case string(schema.OutputLocal):
-			fmt.Fprintf(&b, "%s: %s in %s", o.Target, plural(o.Files, "file"), relative(o.Dest))
-			if o.Unchanged {
-				b.WriteString(" (unchanged)")
-			}
-			b.WriteByte('\n')
-		case string(schema.OutputTar), string(schema.OutputOCI), string(schema.OutputDocker):
-			if o.Files == 0 {
-				fmt.Fprintf(&b, "%s: %s loaded into the Docker Engine\n", o.Target, o.Dest)
-				break
-			}
-			dest := relative(o.Dest)
-			if o.Dest == schema.Stdout {
-				dest = "standard output"
-			}
-			fmt.Fprintf(&b, "%s: %s", o.Target, dest)
-			if o.Unchanged {
-				b.WriteString(" (unchanged)")
-			}
-			b.WriteByte('\n')
-		default:
-			fmt.Fprintf(&b, "%s: %s", o.Target, o.Dest)
+		dest := o.Dest
+		switch {
+		case o.Type == string(schema.OutputLocal):
+			dest = plural(o.Files, "file") + " in " + relative(dest)
+		case o.Type == string(schema.OutputImage):
 			if o.Digest != "" {
-				fmt.Fprintf(&b, "@%s", o.Digest)
+				dest += "@" + o.Digest
 			}
-			if o.Unchanged {
-				b.WriteString(" (unchanged)")
-			}
-			b.WriteByte('\n')
+		case o.Dest == schema.Stdout:
+			dest = "standard output"
+		case o.Files == 0:
+			dest += " loaded into the Docker Engine"
+		default:
+			dest = relative(dest)
 		}
+		fmt.Fprintf(&b, "%s: %s", o.Target, dest)
+		if o.Bytes > 0 {
+			b.WriteString(", " + progress.Size(o.Bytes))
+		}
+		if o.Unchanged {
+			b.WriteString(" (unchanged)")
+		}
+		b.WriteByte('\n')
 	}
 	return b.String()
 }

@@ -1,6 +1,7 @@
 // Command step is the program that the tests run as a build step in an otherwise empty image.
 //
 //	step write FILE TEXT   writes a file
+//	step time FILE         writes the time of day to a file, so no two runs are alike
 //	step sleep DURATION    waits; a third argument makes it recognizable
 //	step arch              writes the architecture it was compiled for to /arch
 package main
@@ -23,6 +24,8 @@ func run(args []string) error {
 	switch args[0] {
 	case "write":
 		return os.WriteFile(args[1], []byte(args[2]), 0o644)
+	case "time":
+		return os.WriteFile(args[1], []byte(time.Now().String()), 0o644)
 	case "sleep":
 		d, err := time.ParseDuration(args[1])
 		if err != nil {

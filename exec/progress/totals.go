@@ -1,0 +1,65 @@
+package progress
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/plan"
+)
+
+// totals is what a run did as a whole.
+type totals struct {
+	counts
+	shared   int           // stages that ran or were cached once for several targets or platforms
+	emulated time.Duration // that steps ran under emulation, added up
+}
+
+func totalsOf(p *plan.Plan, rep *exec.Report) totals {
+	var t totals
+	stages := map[string]*plan.Stage{}
+	for i := range p.Stages {
+		stages[p.Stages[i].ID] = &p.Stages[i]
+	}
+	for _, o := range rep.Outcomes {
+		t.add(o.State)
+		s := stages[o.Stage]
+		if s == nil {
+			continue
+		}
+		if len(s.For) > 1 && (o.State == exec.Done || o.State == exec.CachedOut) {
+			t.shared++
+		}
+		if s.Kind == plan.Emulated {
+			t.emulated += o.Busy
+		}
+	}
+	return t
+}
+
+// rest says what the counts do not.
+func (t totals) rest() string {
+	out := ""
+	if t.shared > 0 {
+		out += fmt.Sprintf("; %d shared by several builds", t.shared)
+	}
+	if t.emulated > 0 {
+		out += fmt.Sprintf("; steps ran %s under emulation", short(t.emulated))
+	}
+	return out
+}
+
+// Size writes a number of bytes for people: 999 B, 12.3 kB, 4.5 GB.
+func Size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, unit := float64(n), 0
+	for f >= 999.95 && unit < len(units)-1 {
+		f /= 1000
+		unit++
+	}
+	return fmt.Sprintf("%.1f %s", f, units[unit])
+}
+
+var units = []string{"B", "kB", "MB", "GB", "TB"}
