@@ -9,6 +9,7 @@ import (
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // strategy is what the command line or the build file says.
@@ -61,7 +62,7 @@ func (p *planner) chooseStrategy() {
 		}
 		of[b] = d
 	}
-	each(len(order), func(i int) { p.decide(order[i]) })
+	parallel.Each(len(order), func(i int) { p.decide(order[i]) })
 	p.parseRewritten(order)
 	for _, d := range order {
 		p.diags = append(p.diags, d.diags...)
@@ -285,7 +286,7 @@ func (p *planner) parseRewritten(decisions []*decision) {
 			files = append(files, rewritten{of: d})
 		}
 	}
-	each(len(files), func(i int) {
+	parallel.Each(len(files), func(i int) {
 		f := &files[i]
 		f.file, f.diags = dockerfile.Parse(f.of.build.file.Path, []byte(f.of.text))
 	})
