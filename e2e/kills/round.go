@@ -73,7 +73,7 @@ func (s *site) round(ctx context.Context, w way, share float64, count *tally) er
 	}
 	s.lookAfterRun(ctx, code == 0)
 	if s.wrong != wrong {
-		fmt.Printf("build %d: %s, at %.3f of the usual time; it said:\n%s", s.build, w.name, share, log)
+		fmt.Printf("build %d: %s, at %.3f of the usual time; it said:\n%s\nand the next one:\n%s\n", s.build, w.name, share, log, out)
 	}
 	s.good = s.build
 	return nil
