@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xbuild/xbuild/e2e/parts"
 )
 
 var update = flag.Bool("update", false, "write the golden files in testdata")
@@ -120,7 +122,7 @@ func talk(t *testing.T, dir string) {
 		t.Fatal("the server ended before it said that it listens")
 	}
 	var out []byte
-	within(10*time.Second, func() bool { // it says so right before it listens
+	parts.Within(10*time.Second, func() bool { // it says so right before it listens
 		out, err = exec.CommandContext(ctx, filepath.Join(dir, "client"), "-server", "http://"+addr, "e2e").CombinedOutput()
 		return err == nil
 	})

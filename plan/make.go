@@ -64,8 +64,8 @@ func Needs(cfg *schema.Config, req Request, facts Facts) Wants {
 		if g == nil {
 			continue
 		}
-		if c := GoContextOf(b.values); filepath.IsAbs(c.Dir) && !slices.Contains(out.Go, c) && slices.Contains(p.modes(b.values), schema.Cross) && g.MayUseCgo() {
-			out.Go = append(out.Go, c)
+		if filepath.IsAbs(b.values.Context) && slices.Contains(p.modes(b.values), schema.Cross) {
+			out.files(ContextOf(b.values), g)
 		}
 		for i, n := range g.Nodes {
 			if !g.Reached[i] {
@@ -78,6 +78,25 @@ func Needs(cfg *schema.Config, req Request, facts Facts) Wants {
 		}
 	}
 	return out
+}
+
+// files adds what counts of the files of a context for a graph.
+func (w *Wants) files(c Context, g *dockerfile.Graph) {
+	cgo := g.MayUseCgo()
+	hides, runs := g.Hides()
+	if !cgo && !hides {
+		return
+	}
+	i := slices.IndexFunc(w.Files, func(f FilesWant) bool { return f.Context == c })
+	if i < 0 {
+		i = len(w.Files)
+		w.Files = append(w.Files, FilesWant{Context: c})
+	}
+	f := &w.Files[i]
+	f.Cgo, f.Scripts = f.Cgo || cgo, f.Scripts || hides
+	for _, r := range runs {
+		f.Runs = addOnce(f.Runs, r)
+	}
 }
 
 // planner is the state that the passes share.

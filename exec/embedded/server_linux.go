@@ -191,6 +191,13 @@ func newWorker(ctx context.Context, l layout, rootless bool, set settings, runti
 	if err != nil {
 		return nil, err
 	}
+	if well, err := endedWell(l); err != nil {
+		return nil, err
+	} else if !well {
+		if err := forgetCopies(opt.MetadataStore); err != nil {
+			return nil, err
+		}
+	}
 	opt.GCPolicy = gcPolicy(set.Workers.OCI.GCConfig, l.root)
 	opt.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: version.Version, Revision: version.Revision}
 	opt.RegistryHosts = hosts

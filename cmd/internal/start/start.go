@@ -16,6 +16,7 @@ import (
 const (
 	// patient makes the first collection happen at a heap of 16 MB instead of 4.
 	patient = 400
+	early   = 300 // at 12 MB
 	reading = 200 // from then on, while a large build is read and planned
 	usual   = 100 // the default of Go
 	// frugal saves a tenth of the memory of a large run. The time that it takes is spent while the daemon works.
@@ -45,9 +46,11 @@ func Done(builds int) {
 	set(percent)
 }
 
-// Frugal is for a command that needs memory for garbage and syntax, of which collecting it often gives most back: from
-// the first collection on, so that a small build file has none.
-func Frugal() { then.Store(frugal) }
+// Frugal is for a command that needs memory for garbage and syntax, of which collecting it earlier gives much back.
+func Frugal() {
+	then.Store(usual)
+	set(early)
+}
 
 func set(percent int) {
 	if os.Getenv("GOGC") == "" {
