@@ -95,6 +95,7 @@ func (a *app) exit(err error) int {
 	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(a.err, "xbuild: %s\n", msg)
+		a.annotate(diag.List{{Severity: diag.Error, Code: "xbuild", Summary: msg}}, nil)
 	}
 	return code
 }
