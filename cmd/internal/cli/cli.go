@@ -66,7 +66,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // Main runs one command and returns its exit code.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
-		start.Done(0)
+		start.Daemon()
 		return embedded.Main(args[1:])
 	}
 	logrus.SetOutput(io.Discard) // libraries have remarks that are not for users
