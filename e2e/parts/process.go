@@ -30,6 +30,7 @@ type Registry struct {
 
 	bed          *Bed
 	name, config string
+	store        string
 	stop         func()
 }
 
@@ -39,8 +40,8 @@ func (b *Bed) StartRegistry(ctx context.Context, name string) (*Registry, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{Address: addr, bed: b, name: name, config: filepath.Join(b.Dir, name+".yml")}
-	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", filepath.Join(b.Dir, name), addr)
+	r := &Registry{Address: addr, bed: b, name: name, config: filepath.Join(b.Dir, name+".yml"), store: filepath.Join(b.Dir, name)}
+	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", r.store, addr)
 	if err := os.WriteFile(r.config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
@@ -54,6 +55,15 @@ func (r *Registry) Restart(ctx context.Context) (err error) {
 		return err
 	}
 	return ready(ctx, r.name, func() bool { return answers(r.Address) })
+}
+
+// Renew ends it, empties it and runs it again.
+func (r *Registry) Renew(ctx context.Context) error {
+	r.stop()
+	if err := os.RemoveAll(r.store); err != nil {
+		return err
+	}
+	return r.Restart(ctx)
 }
 
 // startRegistryWith adds options to the http section and sections to the configuration.
