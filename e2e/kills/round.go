@@ -99,7 +99,7 @@ func (s *site) cutOff(ctx context.Context, w way, share float64, count *tally) (
 	struck := time.Now()
 	if w.strike != nil {
 		select {
-		case <-time.After(time.Duration(share * 1.1 * float64(s.usual[w.external]))):
+		case <-time.After(time.Duration(share * 1.3 * float64(s.usual[w.external]))):
 		case <-done:
 		}
 		struck = time.Now()
