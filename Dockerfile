@@ -11,7 +11,7 @@ ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     --mount=type=bind,target=. \
-    go build -trimpath -ldflags "-s -w -X github.com/xbuild/xbuild/cmd/internal/cli.Version=${VERSION}" -o /out/ ./cmd/xbuild
+    go build -trimpath -tags grpcnotrace -ldflags "-s -w -X github.com/xbuild/xbuild/cmd/internal/cli.Version=${VERSION}" -o /out/ ./cmd/xbuild
 
 FROM scratch AS binaries
 COPY --from=build /out/ /

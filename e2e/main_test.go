@@ -65,10 +65,11 @@ func bed(t *testing.T) *parts.Bed {
 	return nil
 }
 
+// buildXbuild makes the program as it is released.
 func buildXbuild(ctx context.Context) error {
 	suite.xbuild = filepath.Join(suite.bed.Dir, "xbuild")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", suite.xbuild, "./cmd/xbuild")
-	cmd.Dir = ".."
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", suite.xbuild, "./cmd/xbuild")
+	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building xbuild: %w\n%s", err, out)
 	}
@@ -77,3 +78,19 @@ func buildXbuild(ctx context.Context) error {
 
 // TestParts: the parts can be made at all. Without it a first failure would look like one of xbuild.
 func TestParts(t *testing.T) { bed(t) }
+
+// maxSize is what the program may have, in bytes. Without the tag grpcnotrace it is a sixth larger: gRPC then brings pages
+// for browsers along, whose templates call methods by name, so that the linker must keep every method.
+const maxSize = 40_000_000
+
+func TestSize(t *testing.T) {
+	bed(t)
+	info, err := os.Stat(suite.xbuild)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes", info.Size())
+	if info.Size() > maxSize {
+		t.Errorf("xbuild has %d bytes, more than %d; go tool nm -size and go list -deps tell of what", info.Size(), maxSize)
+	}
+}

@@ -4,10 +4,13 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // passes are the steps of planning, in order. Each is the only function of its file that others call.
@@ -59,25 +62,90 @@ func Needs(cfg *schema.Config, req Request, facts Facts) Wants {
 			out.Images = append(out.Images, ref)
 		}
 	}
-	for _, b := range p.builds {
-		g := p.resolve(b, b.file, b.platform)
-		if g == nil {
-			continue
-		}
-		if c := GoContextOf(b.values); filepath.IsAbs(c.Dir) && !slices.Contains(out.Go, c) && slices.Contains(p.modes(b.values), schema.Cross) && g.MayUseCgo() {
-			out.Go = append(out.Go, c)
-		}
-		for i, n := range g.Nodes {
-			if !g.Reached[i] {
-				continue
+	at := map[Context]int{}
+	alike := map[string]bool{}
+	for chunk := range slices.Chunk(p.builds, resolveAtOnce) {
+		chunk = slices.DeleteFunc(slices.Clone(chunk), func(b *build) bool { return p.asked(b, alike) })
+		found := make([]buildWants, len(chunk))
+		parallel.Each(len(chunk), func(i int) { found[i] = p.wants(chunk[i]) })
+		for i, w := range found {
+			for _, ref := range w.images {
+				add(ref)
 			}
-			add(n.Image)
-			for _, d := range n.Deps {
-				add(d.Image)
-			}
+			out.files(at, ContextOf(chunk[i].values), w)
 		}
 	}
 	return out
+}
+
+// asked reports whether a build wants what another one wants, and remembers it if not: where neither the images nor the
+// switch for cgo can depend on arguments or the platform.
+func (p *planner) asked(b *build, alike map[string]bool) bool {
+	_, cgo := b.values.Args["CGO_ENABLED"]
+	if b.file == nil || cgo || b.values.DockerfileInline != "" || !b.file.FixedImages() || strings.Contains(string(b.file.Text), "CGO_ENABLED") {
+		return false
+	}
+	k := []string{b.key, b.values.Stage, b.values.Context, strconv.FormatBool(slices.Contains(p.modes(b.values), schema.Cross))}
+	for _, name := range sortedKeys(b.values.Contexts) {
+		k = append(k, name, b.values.Contexts[name])
+	}
+	key := strings.Join(k, "\x00")
+	if alike[key] {
+		return true
+	}
+	alike[key] = true
+	return false
+}
+
+// buildWants is what one build would have known.
+type buildWants struct {
+	images     []string
+	cgo, hides bool
+	runs       []string
+}
+
+// wants is Needs for one build. It changes nothing.
+func (p *planner) wants(b *build) buildWants {
+	var w buildWants
+	if b.file == nil {
+		return w
+	}
+	g, _ := p.resolved(b, b.file, b.platform)
+	if g == nil {
+		return w
+	}
+	if filepath.IsAbs(b.values.Context) && slices.Contains(p.modes(b.values), schema.Cross) {
+		w.cgo = g.MayUseCgo()
+		w.hides, w.runs = g.Hides()
+	}
+	for i, n := range g.Nodes {
+		if !g.Reached[i] {
+			continue
+		}
+		w.images = append(w.images, n.Image)
+		for _, d := range n.Deps {
+			w.images = append(w.images, d.Image)
+		}
+	}
+	return w
+}
+
+// files adds what a build wants of the files of its context. at is where each context stands.
+func (w *Wants) files(at map[Context]int, c Context, b buildWants) {
+	if !b.cgo && !b.hides {
+		return
+	}
+	i, ok := at[c]
+	if !ok {
+		i = len(w.Files)
+		at[c] = i
+		w.Files = append(w.Files, FilesWant{Context: c})
+	}
+	f := &w.Files[i]
+	f.Cgo, f.Scripts = f.Cgo || b.cgo, f.Scripts || b.hides
+	for _, r := range b.runs {
+		f.Runs = addOnce(f.Runs, r)
+	}
 }
 
 // planner is the state that the passes share.
@@ -159,10 +227,12 @@ type build struct {
 
 // parsed is a Dockerfile read once.
 type parsed struct {
-	file   *dockerfile.File
-	opaque string
-	why    string // reason for the server's frontend
-	failed bool
+	by      *build // the first one that needs it
+	foreign bool   // its text may not be that of a Dockerfile
+	file    *dockerfile.File
+	opaque  string
+	why     string // reason for the server's frontend
+	diags   diag.List
 }
 
 // instance is a stage with the node it was made from.

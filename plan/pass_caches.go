@@ -42,11 +42,15 @@ func (p *planner) scopeCaches() {
 			b.CacheTo = append(b.CacheTo, c)
 		}
 		for _, c := range b.Values.CacheFrom {
-			w := writers[cachePlace(c, "src")]
+			var all []string
+			if len(writers) > 0 {
+				all = writers[cachePlace(c, "src")]
+			}
+			w := all
 			if slices.Contains(w, b.Target) {
 				w = []string{b.Target}
 			}
-			if len(writers[cachePlace(c, "src")]) > 1 {
+			if len(all) > 1 {
 				for _, name := range w {
 					b.CacheFrom = append(b.CacheFrom, cachePart(c, "src", name))
 				}

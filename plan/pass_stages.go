@@ -8,6 +8,7 @@ import (
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.
@@ -57,7 +58,7 @@ func (p *planner) resolveAll(builds []*build) []graphs {
 			}
 		}
 	}
-	each(len(builds), func(i int) {
+	parallel.Each(len(builds), func(i int) {
 		b := builds[i]
 		out[i].on, out[i].diags = p.resolved(b, b.final, b.platform)
 		if shared[i] == i {

@@ -9,6 +9,7 @@ import (
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // strategy is what the command line or the build file says.
@@ -61,7 +62,7 @@ func (p *planner) chooseStrategy() {
 		}
 		of[b] = d
 	}
-	each(len(order), func(i int) { p.decide(order[i]) })
+	parallel.Each(len(order), func(i int) { p.decide(order[i]) })
 	p.parseRewritten(order)
 	for _, d := range order {
 		p.diags = append(p.diags, d.diags...)
@@ -81,7 +82,7 @@ func (p *planner) chooseStrategy() {
 
 // decisionKey is equal for builds that are decided about on the same grounds.
 func (p *planner) decisionKey(b *build) string {
-	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache), p.usesC(b)}
+	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache), fmt.Sprint(p.facts.Files[ContextOf(b.values)])}
 	for _, q := range p.declared(b) {
 		v, args := b.given(b.file, q)
 		k = append(k, b.envKey(v, args, q))
@@ -176,7 +177,7 @@ func (p *planner) decide(d *decision) {
 	if d.diags.HasErrors() {
 		return
 	}
-	in.UsesC = p.usesC(b)
+	p.look(b, &in)
 	p.vouch(b, &in)
 	modes := p.modes(b.values)
 	strict := modes[len(modes)-1] == schema.Cross
@@ -240,14 +241,20 @@ func (p *planner) mayCheck(modes []schema.Strategy) bool {
 	return !p.proofOnly && i >= 0 && slices.Contains(modes[i:], schema.Emulate)
 }
 
-// usesC is the place where a Go file of the build's context imports "C", as a user would name it; "" if that is not known.
-func (p *planner) usesC(b *build) string {
-	c := GoContextOf(b.values)
-	at := p.facts.Go[c].UsesC
-	if at == "" {
-		return ""
+// look adds what the files of the build's context say, with their places as a user would name them.
+func (p *planner) look(b *build, in *dockerfile.CrossInput) {
+	c := ContextOf(b.values)
+	fact := p.facts.Files[c]
+	name := func(at string) string {
+		return strings.TrimPrefix(path.Join(c.Dir, at), strings.TrimSuffix(p.cfg.Dir, "/")+"/")
 	}
-	return strings.TrimPrefix(path.Join(c.Dir, at), strings.TrimSuffix(p.cfg.Dir, "/")+"/")
+	if in.UsesC == "" && fact.UsesC != "" {
+		in.UsesC = name(fact.UsesC)
+	}
+	in.Files = fact.Scripts
+	if in.Probe == "" && fact.Probe != "" {
+		in.Probe = fmt.Sprintf("%s asks %s", name(fact.Probe), fact.ProbeWhat)
+	}
 }
 
 // vouch adds what the strategy block of the build answers for.
@@ -285,7 +292,7 @@ func (p *planner) parseRewritten(decisions []*decision) {
 			files = append(files, rewritten{of: d})
 		}
 	}
-	each(len(files), func(i int) {
+	parallel.Each(len(files), func(i int) {
 		f := &files[i]
 		f.file, f.diags = dockerfile.Parse(f.of.build.file.Path, []byte(f.of.text))
 	})

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -107,7 +106,7 @@ func (p *planner) edit(key string) (Edit, bool) {
 				Kept: []Attempt{{Strategy: schema.Cross, Code: "opaque", Reason: b.opaque, At: path + ":1"}}}, true
 		}
 		file = b.file
-		in.UsesC = cmp.Or(in.UsesC, p.usesC(b))
+		p.look(b, &in)
 		g := p.resolve(b, b.file, b.platform)
 		switch {
 		case g == nil:

@@ -23,6 +23,9 @@ type row struct {
 	print bool
 	// plan compares xbuild plan with xbuild print on one file; no daemon is asked.
 	plan bool
+	// platforms and way make a row of compile.go.
+	platforms []string
+	way       string
 }
 
 // still says that the daemon has no part in the row.
@@ -87,5 +90,6 @@ func rows() []*row {
 	for _, n := range []int{10, 100, 1000} {
 		add(row{name: fmt.Sprintf("scale/own/%d", n), what: "cost of a target as their number grows", work: work{targets: n}, args: force, solo: true})
 	}
+	compiles(add)
 	return out
 }

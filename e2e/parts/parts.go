@@ -160,7 +160,7 @@ func (b *Bed) tools(ctx context.Context) error {
 	for _, t := range []string{"cmd/buildkitd", "cmd/buildctl", "frontend/dockerfile/cmd/dockerfile-frontend"} {
 		path := filepath.Join(bin, filepath.Base(t))
 		// go build finds out by itself that nothing is to be done.
-		cmd := exec.CommandContext(ctx, "go", "build", "-tags", "no_btrfs,exclude_graphdriver_btrfs", "-o", path, "github.com/moby/buildkit/"+t)
+		cmd := exec.CommandContext(ctx, "go", "build", "-tags", "no_btrfs,exclude_graphdriver_btrfs,grpcnotrace", "-o", path, "github.com/moby/buildkit/"+t)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", t, err, out)

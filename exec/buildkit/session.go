@@ -32,7 +32,7 @@ func (r *run) openSession(ctx context.Context) (*buildSession, error) {
 	}
 	more = append(more, r.attachCaches()...)
 	if dir := r.export.dir(); dir != "" {
-		more = append(more, filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, dir)))
+		more = append(more, receiver{dir})
 	}
 	return r.Backend.openSession(ctx, more...)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
-	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/xbuild/xbuild/exec/output"
 	"github.com/xbuild/xbuild/plan"
@@ -162,7 +160,7 @@ func (r *run) lookAt(ctx context.Context, gc gateway.Client, b *build, h handove
 		return nil, err
 	}
 	w := &resultWalk{ref: res.Ref, see: func(file string, content io.ReaderAt) error { return output.CheckContent(file, content, h.platform) }}
-	err = w.pattern(ctx, "/", strings.Split(strings.TrimPrefix(h.path, "/"), "/"), 0)
+	err = w.pattern(ctx, "/", strings.Split(strings.TrimPrefix(h.path, "/"), "/"))
 	var wrong *output.Mismatch
 	if errors.As(err, &wrong) {
 		return &wrongFile{h.stage, wrong.Path, wrong.Found}, nil
@@ -170,17 +168,15 @@ func (r *run) lookAt(ctx context.Context, gc gateway.Client, b *build, h handove
 	return nil, err
 }
 
-// longestLink bounds how many links are followed one after the other.
-const longestLink = 40
-
-// pattern walks through all that matches the elements of a path, below a folder. Links on the way are followed, as COPY does.
-func (w *resultWalk) pattern(ctx context.Context, dir string, elements []string, links int) error {
+// pattern walks through all that matches the elements of a path, below a folder. The daemon follows links on the way, and the one
+// that a path ends with, as COPY does.
+func (w *resultWalk) pattern(ctx context.Context, dir string, elements []string) error {
 	if len(elements) == 0 || elements[0] == "" {
-		return w.one(ctx, dir, nil, links)
+		return w.one(ctx, dir, nil)
 	}
 	name, rest := elements[0], elements[1:]
 	if !strings.ContainsAny(name, `*?[\`) {
-		return w.one(ctx, path.Join(dir, name), rest, links)
+		return w.one(ctx, path.Join(dir, name), rest)
 	}
 	entries, err := w.ref.ReadDir(ctx, gateway.ReadDirRequest{Path: dir})
 	if err != nil {
@@ -189,7 +185,7 @@ func (w *resultWalk) pattern(ctx context.Context, dir string, elements []string,
 	for _, e := range entries {
 		base := path.Base(e.Path)
 		if ok, err := path.Match(name, base); ok && err == nil {
-			if err := w.one(ctx, path.Join(dir, base), rest, links); err != nil {
+			if err := w.one(ctx, path.Join(dir, base), rest); err != nil {
 				return err
 			}
 		}
@@ -197,29 +193,18 @@ func (w *resultWalk) pattern(ctx context.Context, dir string, elements []string,
 	return nil
 }
 
-// one goes on at a path that may be a link.
-func (w *resultWalk) one(ctx context.Context, at string, rest []string, links int) error {
+// one goes on at a path that is no pattern.
+func (w *resultWalk) one(ctx context.Context, at string, rest []string) error {
 	st, err := w.ref.StatFile(ctx, gateway.StatRequest{Path: at})
 	switch {
 	case err != nil && isMissing(err): // an optional file, or one that the next step will miss
 		return nil
 	case err != nil:
 		return fmt.Errorf("the result cannot be looked through: %w", err)
-	case isLink(st):
-		if links >= longestLink {
-			return nil
-		}
-		to := st.Linkname
-		if !path.IsAbs(to) {
-			to = path.Join(path.Dir(at), to)
-		}
-		return w.pattern(ctx, "/", append(strings.Split(strings.Trim(path.Clean(to), "/"), "/"), rest...), links+1)
 	case len(rest) == 0:
 		return w.walk(ctx, at, st)
 	case st.IsDir():
-		return w.pattern(ctx, at, rest, links)
+		return w.pattern(ctx, at, rest)
 	}
 	return nil
 }
-
-func isLink(st *fstypes.Stat) bool { return fs.FileMode(st.Mode)&fs.ModeSymlink != 0 }

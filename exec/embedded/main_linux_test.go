@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 }
 
 // missing skips the test, or fails it where everything is required, and says how to get what it needs.
-func missing(t *testing.T, what string) {
+func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("XBUILD_TEST_REQUIRE_ALL") == "1" {
 		t.Fatal(what)
@@ -60,7 +60,7 @@ func missing(t *testing.T, what string) {
 
 // newConfig returns the configuration of a daemon of the test's own, which is stopped with it. It needs what the
 // daemon needs.
-func newConfig(t *testing.T) embedded.Config {
+func newConfig(t testing.TB) embedded.Config {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "the built-in BuildKit needs root: run the tests as root")
@@ -96,7 +96,7 @@ func newClientOf(program string, cfg embedded.Config) *exec.Cmd {
 	return cmd
 }
 
-func ensure(t *testing.T, cfg embedded.Config) string {
+func ensure(t testing.TB, cfg embedded.Config) string {
 	t.Helper()
 	addr, err := embedded.Ensure(t.Context(), cfg)
 	if err != nil {
@@ -105,7 +105,7 @@ func ensure(t *testing.T, cfg embedded.Config) string {
 	return addr
 }
 
-func statusOf(t *testing.T, cfg embedded.Config) embedded.Info {
+func statusOf(t testing.TB, cfg embedded.Config) embedded.Info {
 	t.Helper()
 	info, err := embedded.Status(t.Context(), cfg)
 	if err != nil {
@@ -124,7 +124,7 @@ func connect(t *testing.T, addr string) *client.Client {
 	return c
 }
 
-func writeFile(t *testing.T, path, text string) {
+func writeFile(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func inBackground(t *testing.T, addr, token, duration string) <-chan error {
 	return done
 }
 
-func eventually(t *testing.T, what string, cond func() bool) {
+func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -102,6 +102,15 @@ type failureEvent struct {
 	LogLines int              `json:"log_lines"`
 }
 
+type buildEvent struct {
+	head
+	Target   string `json:"target"`
+	Platform string `json:"platform"`
+	Path     string `json:"path"`
+	Why      string `json:"why"`
+	Fallback string `json:"fallback"`
+}
+
 type outputEvent struct {
 	head
 	Target    string            `json:"target"`
@@ -242,6 +251,9 @@ func (d *jsonDisplay) Close(rep *exec.Report) {
 		end.Stages[string(o.State)]++
 		d.print(stageEvent{d.head("stage"), o.Stage, string(o.State), true, o.Duration.Seconds(), o.Cause})
 	}
+	for _, b := range rep.Builds {
+		d.print(buildEvent{d.head("build"), b.Target, b.Platform, b.Path, b.Why, b.Fallback})
+	}
 	for _, f := range rep.Failures {
 		d.failure(f, false)
 	}
@@ -309,7 +321,7 @@ func (m *messages) Write(p []byte) (int, error) {
 func types() []eventType {
 	return []eventType{{"run", runEvent{}}, {"stage", stageEvent{}}, {string(exec.StepStarted), stepStartedEvent{}}, {string(exec.StepLog), stepLogEvent{}},
 		{string(exec.StepDone), stepDoneEvent{}}, {string(exec.Exporting), textEvent{}}, {string(exec.Message), textEvent{}},
-		{"failure", failureEvent{}}, {"output", outputEvent{}}, {"end", endEvent{}}}
+		{"build", buildEvent{}}, {"failure", failureEvent{}}, {"output", outputEvent{}}, {"end", endEvent{}}}
 }
 
 type eventType struct {

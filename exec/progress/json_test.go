@@ -134,6 +134,7 @@ func jsonRun(t *testing.T) string {
 	rep.Err = errTest
 	rep.Failures = []*exec.Failure{{Kind: exec.StepFailed, Stage: "build-server@linux/arm64", Step: "RUN go build", ExitCode: 1, At: diag.LineRange("Dockerfile", 7),
 		Uses: []plan.Use{{Target: "binaries", Platform: "linux/arm64"}}, Log: []string{"x.go:1: no"}, Err: errTest}}
+	rep.Builds = []exec.BuildResult{{Target: "binaries", Platform: "linux/amd64", Path: "server", Why: "it says so"}}
 	rep.Outputs = []exec.OutputResult{{Target: "binaries", Type: "local", Dest: "/p/bin", Files: 3, Bytes: 12}}
 	d.Close(rep)
 	d.Close(rep)

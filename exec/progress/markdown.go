@@ -22,7 +22,7 @@ func Markdown(p *plan.Plan, rep *exec.Report) string {
 		title = "failed"
 	}
 	t := totalsOf(p, rep)
-	fmt.Fprintf(&b, "### xbuild %s in %s\n\n%s%s\n\n", title, short(rep.Wall), t.counts, t.rest())
+	fmt.Fprintf(&b, "### xbuild %s in %s\n\n%s\n\n", title, short(rep.Wall), t)
 	if targets := requested(p); len(targets) > 0 {
 		row("target", "platforms", "result", "stages")
 		b.WriteString("| --- | --- | --- | --- |\n")

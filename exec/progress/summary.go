@@ -11,7 +11,7 @@ import (
 )
 
 // summary is one line for each requested target: how it ended, for how many platforms, when it was ready, and what
-// became of its stages. Without a report there is none.
+// became of its stages; and if there are several, one for the run as a whole. Without a report there is none.
 func summary(p *plan.Plan, m *model, rep *exec.Report, opt *Options) []string {
 	if rep == nil {
 		return nil
@@ -40,7 +40,11 @@ func summary(p *plan.Plan, m *model, rep *exec.Report, opt *Options) []string {
 		mark, st := opt.mark(t, rep, n)
 		l.add(st, mark).add(normal, " ").pad(bold, t.Name, nameWidth, false).add(normal, "  ")
 		l.pad(normal, where(t.Platforms), whereWidth, false).add(normal, "  ").pad(normal, short(took), 6, true)
-		l.add(normal, "  "+n.String())
+		if len(targets) == 1 {
+			l.add(normal, "  "+totalsOf(p, rep).String())
+		} else {
+			l.add(normal, "  "+n.String())
+		}
 		if rep.Err != nil && n.built() && len(t.Outputs) > 0 {
 			l.add(normal, "; not written")
 		}
@@ -49,19 +53,10 @@ func summary(p *plan.Plan, m *model, rep *exec.Report, opt *Options) []string {
 		}
 		out = append(out, l.String())
 	}
-	return append(out, inAll(p, rep, len(targets))...)
-}
-
-// inAll is the line for the run as a whole: where there are several targets, or something to say that their lines do not.
-func inAll(p *plan.Plan, rep *exec.Report, targets int) []string {
-	t := totalsOf(p, rep)
-	switch {
-	case targets > 1:
-		return []string{fmt.Sprintf("%s in all  %s%s", short(rep.Wall), t.counts, t.rest())}
-	case t.emulated > 0:
-		return []string{strings.TrimPrefix(totals{emulated: t.emulated}.rest(), "; ")}
+	if len(targets) > 1 {
+		out = append(out, fmt.Sprintf("%s in all  %s", short(rep.Wall), totalsOf(p, rep)))
 	}
-	return nil
+	return out
 }
 
 // requested are the targets that the user asked for.

@@ -2,6 +2,7 @@ package progress
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xbuild/xbuild/exec"
@@ -37,16 +38,17 @@ func totalsOf(p *plan.Plan, rep *exec.Report) totals {
 	return t
 }
 
-// rest says what the counts do not.
-func (t totals) rest() string {
-	out := ""
+// String is the counts, with what was shared and emulated.
+func (t totals) String() string {
+	s := t.counts.String()
 	if t.shared > 0 {
-		out += fmt.Sprintf("; %d shared by several builds", t.shared)
+		head, tail, _ := strings.Cut(s, ": ")
+		s = fmt.Sprintf("%s (%d shared): %s", head, t.shared, tail)
 	}
 	if t.emulated > 0 {
-		out += fmt.Sprintf("; steps ran %s under emulation", short(t.emulated))
+		s += fmt.Sprintf("; %s emulated", short(t.emulated))
 	}
-	return out
+	return s
 }
 
 // Size writes a number of bytes for people: 999 B, 12.3 kB, 4.5 GB.

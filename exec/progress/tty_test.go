@@ -115,7 +115,7 @@ func TestScreenIsLeftClean(t *testing.T) {
 		})
 		scr.resize(120)
 		d.Close(report(p, 66.4, exec.Done, nil))
-		want := "$ xbuild run\nwarning: bin/app is for another machine\n✓ binaries  3 platforms   1m06s  10 stages: 10 run\n"
+		want := "$ xbuild run\nwarning: bin/app is for another machine\n✓ binaries  3 platforms   1m06s  10 stages (1 shared): 10 run\n"
 		if got := scr.String(); strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") || len(scr.scrolled) > 0 {
 			t.Errorf("widths %v left:\n%s", widths, got)
 		}

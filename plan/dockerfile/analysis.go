@@ -133,6 +133,7 @@ func (a *analysis) copied(n *Node, c Copy, fs *files) {
 	default:
 		a.input(n, c.From, c.Image, c.Dest, c.Line)
 	}
+	fs.brought = fs.brought || c.From == nil && c.Image != ""
 	fs.write(c.Dest, false, foreign)
 	named := func(s string) bool { return path.Base(s) == "go" }
 	if lookedUp(n, c.Dest) && slices.ContainsFunc(c.Sources, named) || named(c.Dest) && lookedUp(n, path.Dir(c.Dest)) {
@@ -386,8 +387,7 @@ func (a *analysis) cgoOff(c call, n *Node, fs *files) *Problem {
 	if v := c.Env["CGO_ENABLED"]; v.Text == "0" && !v.Given {
 		return nil
 	}
-	sent := slices.ContainsFunc(n.Chain(), func(b *Node) bool { return b.UsesContext })
-	if by := cmp.Or(fs.compiler, n.Root().Image); a.in.UsesC != "" && sent && (fs.compiler != "" || !noCompiler(n.Root().Image)) {
+	if by := cmp.Or(fs.compiler, n.Root().Image); a.in.UsesC != "" && n.sent() && (fs.compiler != "" || !noCompiler(n.Root().Image)) {
 		return &Problem{Code: "cgo-used", Reason: fmt.Sprintf("%s imports \"C\", and %s may bring a C compiler for it", a.in.UsesC, by)}
 	}
 	if fs.compiler != "" {

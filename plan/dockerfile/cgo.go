@@ -9,7 +9,7 @@ func (g *Graph) MayUseCgo() bool {
 		if !g.Reached[i] || len(n.Runs) == 0 || !isGolang(n.Root().Image) {
 			continue
 		}
-		if !slices.ContainsFunc(n.Chain(), func(b *Node) bool { return b.UsesContext }) {
+		if !n.sent() {
 			continue
 		}
 		off := func(r *Run) bool { v, _ := r.Env.Get("CGO_ENABLED"); return v == "0" }

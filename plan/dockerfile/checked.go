@@ -21,7 +21,7 @@ func (grp *Group) judgeChecked(in CrossInput) {
 	if root := in.Graphs[0].Nodes[grp.Root]; official(root.Image) != "golang" { // it is not known to have Go, nor where
 		return
 	}
-	if grp.vouched(in) || !slices.ContainsFunc(grp.Problems, func(p Problem) bool { return p.Hidden }) {
+	if !in.Files || grp.vouched(in) || !slices.ContainsFunc(grp.Problems, func(p Problem) bool { return p.Hidden }) {
 		return
 	}
 	done := map[*Graph]*analysis{}
@@ -72,6 +72,12 @@ func (a *analysis) hide(n *Node, r *Run, c call, fs *files) {
 	}
 	if r.Line <= n.Line {
 		a.add(n, r.Line, &Problem{Code: "onbuild", Reason: "an ONBUILD instruction of the base runs commands that are not known"})
+	}
+	switch {
+	case !n.sent() || fs.brought:
+		a.add(n, r.Line, &Problem{Code: "files-unknown", Reason: "hidden commands may come from files that are not in the context, and were not looked at"})
+	case a.in.Probe != "":
+		a.add(n, r.Line, &Problem{Code: "arch-probe", Reason: a.in.Probe + ", which answers for the machine that it runs on"})
 	}
 	a.add(n, r.Line, a.ownTarget(c))
 	a.add(n, r.Line, goEnvironment(c, r.Env, nil))

@@ -20,6 +20,10 @@ type CrossInput struct {
 	Offers func(ref string) (offers, known bool)
 	// UsesC is the place where a Go file of the main context imports "C", "" if none is known to.
 	UsesC string
+	// Files says that the scripts, make files and programs of the main context were looked at; Probe is what in them asks for
+	// the machine that it runs on, "build.sh:3 asks uname -m", or "" if nothing does.
+	Files bool
+	Probe string
 	// Vouched are stages, by index, that someone answers for; Given is what the forks among them get.
 	Vouched map[int]Vouch
 	Given   Given

@@ -66,7 +66,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // Main runs one command and returns its exit code.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
-		start.Done(0)
+		start.Daemon()
 		return embedded.Main(args[1:])
 	}
 	logrus.SetOutput(io.Discard) // libraries have remarks that are not for users
@@ -95,6 +95,7 @@ func (a *app) exit(err error) int {
 	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(a.err, "xbuild: %s\n", msg)
+		a.annotate(diag.List{{Severity: diag.Error, Code: "xbuild", Summary: msg}}, nil)
 	}
 	return code
 }

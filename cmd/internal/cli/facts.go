@@ -38,7 +38,7 @@ func (a *app) planWith(cfg *schema.Config, req plan.Request, facts plan.Facts) (
 func gather(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend) (plan.Facts, error) {
 	facts := plan.Facts{Dockerfiles: readDockerfiles(cfg), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
 	if b == nil {
-		facts.Go = goFacts(plan.Needs(cfg, req, facts).Go)
+		facts.Files = filesFacts(plan.Needs(cfg, req, facts).Files)
 		return facts, nil
 	}
 	node, err := b.Node(ctx)
@@ -47,7 +47,7 @@ func gather(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Ba
 	}
 	facts.Nodes = []plan.NodeFact{node}
 	want := plan.Needs(cfg, req, facts)
-	facts.Go = goFacts(want.Go)
+	facts.Files = filesFacts(want.Files)
 	if len(want.Images) > 0 {
 		facts.Images, err = b.Images(ctx, want.Images)
 	}

@@ -69,7 +69,7 @@ func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Reques
 		return g
 	}
 	want := plan.Needs(cfg, req, g.facts)
-	g.facts.Go = goFacts(want.Go)
+	g.facts.Files = filesFacts(want.Files)
 	for _, ref := range want.Images {
 		img, ok := h.memory.Image(ref)
 		if !ok {
@@ -105,7 +105,7 @@ func incomplete(p *plan.Plan) bool {
 // was granted; empty if that cannot be told.
 func planID(cfg *schema.Config, req plan.Request, facts plan.Facts, allow []string) string {
 	images := facts.Images
-	facts.Images, facts.Go = nil, nil
+	facts.Images, facts.Files = nil, nil
 	for ref := range images {
 		if !strings.Contains(ref, "@sha256:") { // it may be another one the next time
 			return ""

@@ -293,7 +293,11 @@ func planDiff(p *plan.Plan) string {
 			b.WriteString(udiff.Unified("a/"+name, "b/"+name, d.Text, *d.Shown))
 		}
 	}
-	return b.String() + strings.TrimPrefix(suggestText(p.Suggestions, pathOf(p), true, false), "\n")
+	blocks := suggestText(p.Suggestions, pathOf(p), true, false)
+	if b.Len() == 0 {
+		blocks = strings.TrimPrefix(blocks, "\n")
+	}
+	return b.String() + blocks
 }
 
 // adapted reports whether a Dockerfile is built with a change.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -108,22 +109,22 @@ func usesText(uses []plan.Use) string {
 	return strings.Join(names, "; ")
 }
 
-// pathsText says which way each Dockerfile took to BuildKit, if it was not the usual one for all.
+// pathsText says which Dockerfiles did not take the usual way to BuildKit, and why.
 func pathsText(rep *exec.Report) string {
-	client, server := 0, map[string][]string{}
+	builds := map[string][]string{}
+	var reasons []string
 	for _, b := range rep.Builds {
 		if b.Path == "client" {
-			client++
 			continue
 		}
-		server[b.Why] = append(server[b.Why], b.Target+" on "+b.Platform)
+		if builds[b.Why] == nil {
+			reasons = append(reasons, b.Why)
+		}
+		builds[b.Why] = append(builds[b.Why], b.Target+" on "+b.Platform)
 	}
 	var s strings.Builder
-	if client > 0 {
-		fmt.Fprintf(&s, "%d of %d builds converted by xbuild itself\n", client, len(rep.Builds))
-	}
-	for why, builds := range server {
-		fmt.Fprintf(&s, "%s: by the daemon's frontend, since %s\n", strings.Join(builds, ", "), why)
+	for _, why := range reasons {
+		fmt.Fprintf(&s, "%s: by the daemon's frontend, since %s\n", strings.Join(builds[why], ", "), why)
 	}
 	return s.String()
 }
@@ -139,33 +140,40 @@ func fallbackText(rep *exec.Report) string {
 	return s.String()
 }
 
-// resultsText lists what was written, one line an output.
+// resultsText lists what was written, one line an output and name of an image.
 func resultsText(rep *exec.Report, p *plan.Plan) string {
 	var b strings.Builder
 	for _, o := range rep.Outputs {
-		dest := o.Dest
+		places := []string{o.Dest}
 		switch {
 		case o.Type == string(schema.OutputLocal):
-			dest = plural(o.Files, "file") + " in " + relative(dest)
+			places[0] = plural(o.Files, "file") + " in " + relative(o.Dest)
 		case o.Type == string(schema.OutputImage):
-			if o.Digest != "" {
-				dest += "@" + o.Digest
+			if len(o.Names) > 0 {
+				places = slices.Clone(o.Names)
+			}
+			for i := range places {
+				if o.Digest != "" {
+					places[i] += "@" + o.Digest
+				}
 			}
 		case o.Dest == schema.Stdout:
-			dest = "standard output"
+			places[0] = "standard output"
 		case o.Files == 0:
-			dest += " loaded into the Docker Engine"
+			places[0] += " loaded into the Docker Engine"
 		default:
-			dest = relative(dest)
+			places[0] = relative(o.Dest)
 		}
-		fmt.Fprintf(&b, "%s: %s", o.Target, dest)
-		if o.Bytes > 0 {
-			b.WriteString(", " + progress.Size(o.Bytes))
+		for _, place := range places {
+			fmt.Fprintf(&b, "%s: %s", o.Target, place)
+			if o.Bytes > 0 {
+				b.WriteString(", " + progress.Size(o.Bytes))
+			}
+			if o.Unchanged {
+				b.WriteString(" (unchanged)")
+			}
+			b.WriteByte('\n')
 		}
-		if o.Unchanged {
-			b.WriteString(" (unchanged)")
-		}
-		b.WriteByte('\n')
 	}
 	return b.String()
 }

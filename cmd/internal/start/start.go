@@ -2,8 +2,8 @@
 // are read, which takes a few milliseconds of a start and would free next to nothing.
 //
 // In: nothing; importing it is enough. It imports little, so that it is initialized before most of the program. Out:
-// [Done], which must be called before anything that works for long, and [Frugal]. Promised: a GOGC of the user's counts
-// from the first moment.
+// [Done], [Frugal] and [Daemon], one of which must be called before anything that works for long. Promised: a GOGC of the
+// user's counts from the first moment.
 package start
 
 import (
@@ -16,6 +16,7 @@ import (
 const (
 	// patient makes the first collection happen at a heap of 16 MB instead of 4.
 	patient = 400
+	early   = 300 // at 12 MB
 	reading = 200 // from then on, while a large build is read and planned
 	usual   = 100 // the default of Go
 	// frugal saves a tenth of the memory of a large run. The time that it takes is spent while the daemon works.
@@ -23,31 +24,44 @@ const (
 	large  = 50 // builds
 )
 
-// then is what counts after the first collection.
-var then atomic.Int64
-
 func init() {
 	set(patient)
-	then.Store(reading)
-	runtime.AddCleanup(&first{}, func(int) { set(int(then.Load())) }, 0)
+	after(reading)
 }
 
-// first is freed by the first collection. The pointer keeps it from sharing its place with others.
-type first struct{ _ *int }
+// then is what counts after the next collection.
+var then atomic.Int64
 
-// Done ends the start. From now on garbage is collected as usual, and more often in a run of many builds.
+// after sets what counts after the next collection.
+func after(percent int) {
+	then.Store(int64(percent))
+	runtime.AddCleanup(&next{}, func(int) { set(int(then.Load())) }, 0)
+}
+
+// next is freed by the next collection. The pointer keeps it from sharing its place with others.
+type next struct{ _ *int }
+
+// Done ends the start: from the next collection on garbage is collected as usual, and more often in a run of many builds.
+// A small run has no collection at all.
 func Done(builds int) {
 	percent := usual
 	if builds >= large {
 		percent = frugal
 	}
-	then.Store(int64(percent))
-	set(percent)
+	after(percent)
 }
 
-// Frugal is for a command that needs memory for garbage and syntax, of which collecting it often gives most back: from
-// the first collection on, so that a small build file has none.
-func Frugal() { then.Store(frugal) }
+// Daemon ends the start of a process that stays.
+func Daemon() {
+	after(usual)
+	set(usual)
+}
+
+// Frugal is for a command that needs memory for garbage and syntax, of which collecting it earlier gives much back.
+func Frugal() {
+	after(usual)
+	set(early)
+}
 
 func set(percent int) {
 	if os.Getenv("GOGC") == "" {
