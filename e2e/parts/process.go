@@ -2,7 +2,9 @@ package parts
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -36,7 +38,7 @@ type Registry struct {
 
 // StartRegistry runs a registry of its own, which is empty.
 func (b *Bed) StartRegistry(ctx context.Context, name string) (*Registry, error) {
-	addr, err := freeAddress()
+	addr, err := lastingAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -192,4 +194,17 @@ func freeAddress() (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
+}
+
+// lastingAddress finds a port of the loopback that no connection takes while nobody listens on it: it is below those that the
+// kernel gives to connections.
+func lastingAddress() (string, error) {
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String(), nil
+		}
+	}
+	return "", errors.New("no port between 20000 and 30000 is free")
 }
