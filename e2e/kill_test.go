@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -113,46 +112,6 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("exit code %d after an interrupt, want 130\n%s", code, errs.String())
 	}
 	p.intact(t, false)
-}
-
-func TestKillClient(t *testing.T) {
-	for name, world := range map[string]func(*testing.T, string) *world{"buildkitd": external, "embedded": embedded} {
-		t.Run(name, func(t *testing.T) {
-			p := newPausing(t, world)
-			cmd, _ := p.start(t)
-			cmd.Process.Kill()
-			cmd.Wait() // killed
-			p.intact(t, true)
-		})
-	}
-}
-
-// TestKillDaemon kills the BuildKit inside xbuild in the middle of a step: its namespaces take the step and the mounts along.
-func TestKillDaemon(t *testing.T) {
-	p := newPausing(t, embedded)
-	state := p.w.value("XBUILD_STATE_DIR")
-	cmd, errs := p.start(t)
-	status := p.w.ok(t, "daemon", "status").stdout
-	pid, err := strconv.Atoi(field(status, "pid:"))
-	if err != nil {
-		t.Fatalf("daemon status names no process:\n%s", status)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { cmd.Wait(); close(done) }() // the exit code says it all
-	select {
-	case <-done:
-	case <-time.After(30 * time.Second):
-		cmd.Process.Kill()
-		t.Fatal("xbuild still runs 30 seconds after its daemon was killed")
-	}
-	if code := cmd.ProcessState.ExitCode(); code != 1 {
-		t.Errorf("exit code %d after the daemon was killed, want 1\n%s", code, errs.String())
-	}
-	left(t, state)
-	p.intact(t, true)
 }
 
 // field is the text after a name at the beginning of a line.

@@ -4,6 +4,8 @@
 // In: the checkout. Out: the proof that `xbuild run` does what the README says. Nothing is faked; [parts] makes and
 // starts everything, and keeps it in a cache folder (XBUILD_TEST_CACHE). On a machine that lacks a part the tests are
 // skipped with the command that installs it; with XBUILD_TEST_REQUIRE_ALL=1 that is a failure.
+//
+// The program in kills cuts builds off at random moments and looks at what is left.
 package e2e
 
 import (

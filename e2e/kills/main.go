@@ -94,6 +94,9 @@ func run(ctx context.Context, n int, seed uint64, only string) error {
 			fmt.Printf("%-16s %3d builds: %3d finished, %3d failed; the longest took %s\n", name, c.builds, c.finished, c.failed, c.longest.Round(100*time.Millisecond))
 		}
 	}
+	if s.renewed > 0 {
+		fmt.Printf("the registry spoiled its own files %d times when it was killed, and was emptied\n", s.renewed)
+	}
 	fmt.Printf("%d builds in %s, seed %d: ", n, time.Since(began).Round(time.Second), seed)
 	for i, what := range findings {
 		fmt.Printf("%s%d %s", map[bool]string{true: ", "}[i > 0], s.found[what], what)

@@ -37,6 +37,9 @@ type site struct {
 	names string // files that are there after a good build
 	found map[string]int
 	wrong int // sum of found
+
+	spoiled bool // the registry lost what it had in this round
+	renewed int  // rounds in which it did
 }
 
 const dockerfile = `FROM --platform=$BUILDPLATFORM scratch AS step

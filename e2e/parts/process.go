@@ -2,7 +2,9 @@ package parts
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -30,17 +32,18 @@ type Registry struct {
 
 	bed          *Bed
 	name, config string
+	store        string
 	stop         func()
 }
 
 // StartRegistry runs a registry of its own, which is empty.
 func (b *Bed) StartRegistry(ctx context.Context, name string) (*Registry, error) {
-	addr, err := freeAddress()
+	addr, err := lastingAddress()
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{Address: addr, bed: b, name: name, config: filepath.Join(b.Dir, name+".yml")}
-	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", filepath.Join(b.Dir, name), addr)
+	r := &Registry{Address: addr, bed: b, name: name, config: filepath.Join(b.Dir, name+".yml"), store: filepath.Join(b.Dir, name)}
+	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", r.store, addr)
 	if err := os.WriteFile(r.config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
@@ -54,6 +57,15 @@ func (r *Registry) Restart(ctx context.Context) (err error) {
 		return err
 	}
 	return ready(ctx, r.name, func() bool { return answers(r.Address) })
+}
+
+// Renew ends it, empties it and runs it again.
+func (r *Registry) Renew(ctx context.Context) error {
+	r.stop()
+	if err := os.RemoveAll(r.store); err != nil {
+		return err
+	}
+	return r.Restart(ctx)
 }
 
 // startRegistryWith adds options to the http section and sections to the configuration.
@@ -182,4 +194,17 @@ func freeAddress() (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
+}
+
+// lastingAddress finds a port of the loopback that no connection takes while nobody listens on it: it is below those that the
+// kernel gives to connections.
+func lastingAddress() (string, error) {
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String(), nil
+		}
+	}
+	return "", errors.New("no port between 20000 and 30000 is free")
 }

@@ -15,6 +15,9 @@
 // (alone.go), attestations, cache exports (cache.go), outputs that are streams (export_archive.go). Secrets and SSH agents
 // have the names that the plan gave them, since a session offers an id only once (private.go, rename.go).
 //
+// A daemon that is frozen says nothing, so whatever asks it for more than a moment also asks whether it is there (alive.go).
+// Package bktest lets every call fail in every way, for the tests.
+//
 // Only when every build has succeeded are results written. First comes what nobody sees: local files are received into a
 // staging folder and checked (export_local.go, verify.go), archives too, images are pushed by digest (export_image.go). Then
 // the staged files replace those at their destinations, images go into a Docker Engine (export_engine.go), and tags move
