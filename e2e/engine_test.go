@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,23 @@ func TestEngineWithContainerdStore(t *testing.T) {
 	}
 	if m, err := index.IndexManifest(); err != nil || len(m.Manifests) != 2 {
 		t.Errorf("the index is %+v (%v), want two platforms", m, err)
+	}
+	if m := read(t, filepath.Join(dir, "meta.json")); !strings.Contains(m, `"buildx.build.ref": "default/default/`) || !strings.Contains(m, `"buildx.build.provenance/linux/arm64": {`) {
+		t.Errorf("the metadata lacks the reference of docker buildx or the provenance:\n%s", m)
+	}
+	checkStreams(t, w)
+}
+
+// checkStreams checks what programs are told of a run that has an image to load.
+func checkStreams(t *testing.T, w *world) {
+	t.Helper()
+	steps, _ := status(t, w.ok(t, "run", "--no-cache", "--platform", "linux/amd64", "--progress", "rawjson").stderr)
+	if !slices.ContainsFunc(steps, func(s string) bool { return strings.Contains(s, "RUN --network=none echo amd64") }) || !slices.Contains(steps, "exporting to image") {
+		t.Errorf("the steps of BuildKit's stream: %q", steps)
+	}
+	ev := events(t, w.ok(t, "run", "--platform", "linux/amd64", "--force", "--progress", "json").stderr)
+	if end := ev["end"]; len(end) != 1 || end[0]["ok"] != true || len(ev["output"]) != 2 {
+		t.Errorf("end %v, outputs %v", end, ev["output"])
 	}
 }
 

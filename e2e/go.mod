@@ -15,6 +15,8 @@ require (
 	golang.org/x/tools v0.49.0
 )
 
+require github.com/google/go-cmp v0.7.0 // indirect
+
 require (
 	cyphar.com/go-pathrs v0.2.5 // indirect
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.21.1 // indirect

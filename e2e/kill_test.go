@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xbuild/xbuild/e2e/parts"
 )
 
 // pausing is a project whose build waits in the middle, if it is told to, in a step that can be recognised among the
@@ -58,7 +60,7 @@ func (p *pausing) start(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if !within(30*time.Second, func() bool { return len(p.steps()) > 0 }) {
+	if !parts.Within(30*time.Second, func() bool { return len(p.steps()) > 0 }) {
 		cmd.Process.Kill()
 		cmd.Wait() // it failed already
 		t.Fatalf("the step that waits did not start\n%s", errs.String())
@@ -69,7 +71,7 @@ func (p *pausing) start(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
 // steps are the processes of the step that waits, inside its container.
 func (p *pausing) steps() []string {
 	var out []string
-	for _, s := range running("sleep\x00" + p.marker) {
+	for _, s := range parts.Running("sleep\x00" + p.marker) {
 		out = append(out, s)
 	}
 	return out
@@ -79,7 +81,7 @@ func (p *pausing) steps() []string {
 // nothing beside them unless xbuild was killed; then that a run to the end still works and cleans up.
 func (p *pausing) intact(t *testing.T, killed bool) {
 	t.Helper()
-	if !within(10*time.Second, func() bool { return len(p.steps()) == 0 }) {
+	if !parts.Within(10*time.Second, func() bool { return len(p.steps()) == 0 }) {
 		t.Errorf("the step still runs: %q", p.steps())
 	}
 	now := snapshot(t, filepath.Dir(p.out))

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xbuild/xbuild/e2e/parts"
 )
 
 // person is an ordinary user of this machine, made for a test and removed after it.
@@ -41,7 +43,7 @@ func newPerson(t *testing.T) *person {
 		var out []byte
 		var err error
 		// It is refused as long as a process that ended has not been waited for.
-		if !within(20*time.Second, func() bool { out, err = exec.Command("userdel", name).CombinedOutput(); return err == nil }) {
+		if !parts.Within(20*time.Second, func() bool { out, err = exec.Command("userdel", name).CombinedOutput(); return err == nil }) {
 			t.Errorf("userdel %s: %v\n%s", name, err, out)
 		}
 	})

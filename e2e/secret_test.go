@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,9 +40,14 @@ group "default" { targets = ["one", "two"] }
 	w.env = append(w.env, "FIRST="+first)
 	var said bytes.Buffer
 	for _, args := range [][]string{{"plan"}, {"plan", "--format", "json"}, {"plan", "--out", "saved.plan"}, {"print"}, {"graph", "--format", "html"},
-		{"run", "--progress", "plain", "--metadata-file", "meta.json"}, {"run", "--no-cache"}, {"run", "--plan", "saved.plan"}} {
+		{"run", "--progress", "plain", "--metadata-file", "meta.json"}, {"run", "--no-cache"}, {"run", "--no-cache", "--progress", "json"}, {"run", "--no-cache", "--progress", "rawjson"},
+		{"run", "--no-cache", "--progress", "github"}, {"run", "--plan", "saved.plan"}} {
 		r := w.ok(t, args...)
 		said.WriteString(r.stdout + r.stderr)
+		if slices.Contains(args, "rawjson") {
+			_, log := status(t, r.stderr)
+			said.WriteString(log)
+		}
 	}
 	turn := func(s string) string {
 		return strings.Map(func(c rune) rune {

@@ -42,6 +42,27 @@ type Options struct {
 	// Reading is called before the run reads a context, and Read when it has read all of them for the last time. In between
 	// the run itself neither makes nor removes anything in a context. Either may be nil.
 	Reading, Read func()
+	// Status is given every message of BuildKit's own status stream as one line of JSON without the line's end, in the form
+	// of docker buildx's --progress rawjson. The values of secrets are taken out. It is called by one goroutine at a time,
+	// and not after the run returned. Nil if nobody wants it.
+	Status func(line []byte)
+	// Provenance says how much to tell of how each target was made: [ProvenanceMin], [ProvenanceMax], or "" for nothing.
+	Provenance string
+}
+
+// The values of Options.Provenance, as docker buildx has them.
+const (
+	ProvenanceMin = "min" // what was built from what
+	ProvenanceMax = "max" // the steps and times too
+)
+
+// Record is what the daemon has recorded of a target.
+type Record struct {
+	Target string
+	// Ref names the record to docker buildx; empty if it knows no builder for the daemon.
+	Ref string
+	// Provenance is a predicate of SLSA 0.2, by platform; of a target that is built for one platform the key is "".
+	Provenance map[string]json.RawMessage
 }
 
 // Result is what a backend made.
@@ -52,6 +73,8 @@ type Result struct {
 	Images map[string]string
 	// Missing are the failures that the run can do without: they stopped optional platforms only.
 	Missing []*Failure
+	// Records are one a target, if they were asked for.
+	Records []Record
 }
 
 // Answer is what the Dockerfile of a target says of itself.
@@ -69,6 +92,9 @@ type BuildResult struct {
 	Target, Platform string
 	// Path is "client" if the Dockerfile was converted here, "server" if the daemon's frontend did it; Why says why.
 	Path, Why string
+	// Fallback says which file of a stage that the plan crossed on the evidence of its result was for another machine, so that the
+	// build was made in the alternative way that the plan holds. Empty if it was not.
+	Fallback string
 }
 
 // OutputResult is one output that was written.
@@ -84,8 +110,9 @@ type OutputResult struct {
 	Config     string            `json:"config,omitempty"`
 	Descriptor json.RawMessage   `json:"descriptor,omitempty"`
 	Platforms  map[string]string `json:"platforms,omitempty"`
-	Files      int               `json:"files,omitempty"`
-	Bytes      int64             `json:"bytes,omitempty"`
+	// Files is how many a folder has; Bytes is the size of a folder, an archive, or an image as it is stored in a registry.
+	Files int   `json:"files,omitempty"`
+	Bytes int64 `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
 	// Written are the files of a local output, and its folders, the one that they all are in among them.
@@ -145,6 +172,11 @@ const (
 	BuildFailed  FailureKind = "build-failed"  // anything else that BuildKit refused
 )
 
+// FailureKinds lists the kinds of failure.
+func FailureKinds() []FailureKind {
+	return []FailureKind{StepFailed, DaemonLost, DiskFull, Registry, Unauthorized, OutputFailed, BuildFailed}
+}
+
 // Failure is one cause that stopped part of a run. It is an error.
 type Failure struct {
 	Kind FailureKind
@@ -159,8 +191,9 @@ type Failure struct {
 	Source []byte
 	// ExitCode of the step, if Kind is StepFailed.
 	ExitCode int
-	// Log is the last lines that the step printed.
-	Log []string
+	// Log is the last lines that the step printed, and LogLines is how many it printed in all.
+	Log      []string
+	LogLines int
 	// Hint says what to do; may be empty.
 	Hint string
 	Err  error
@@ -186,7 +219,9 @@ const (
 type Outcome struct {
 	Stage    string
 	State    State
-	Duration time.Duration
+	Duration time.Duration // from the beginning of its first step to the end of its last one
+	// Busy is how long its steps ran, added up. A step of several stages counts for each of them.
+	Busy time.Duration
 	// Cause is the id of the failed stage, for Skipped.
 	Cause string
 }
@@ -197,6 +232,7 @@ type Report struct {
 	Builds   []BuildResult
 	Outputs  []OutputResult
 	Images   map[string]string // as in [Result]
+	Records  []Record          // as in [Result]
 	Failures []*Failure
 	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
 	Missing []*Failure

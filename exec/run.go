@@ -49,7 +49,7 @@ func (r *Run) run(ctx context.Context, b Backend, opt Options) {
 	close(r.events)
 	rep := &Report{Wall: time.Since(start), Err: err}
 	if res != nil {
-		rep.Builds, rep.Outputs, rep.Images, rep.Missing = res.Builds, res.Outputs, res.Images, res.Missing
+		rep.Builds, rep.Outputs, rep.Images, rep.Missing, rep.Records = res.Builds, res.Outputs, res.Images, res.Missing, res.Records
 	}
 	rep.Interrupted = ctx.Err() != nil && err != nil
 	if !rep.Interrupted {
@@ -91,6 +91,7 @@ type stageState struct {
 	ran, cached int
 	failed      bool
 	first, last time.Time
+	busy        time.Duration
 }
 
 func newTracker(p *plan.Plan) *tracker {
@@ -122,6 +123,9 @@ func (t *tracker) event(e Event) {
 				s.ran++
 			}
 			s.last = e.Time
+			if !e.Cached && !e.Started.IsZero() && e.Time.After(e.Started) {
+				s.busy += e.Time.Sub(e.Started)
+			}
 		}
 	}
 }
@@ -143,7 +147,7 @@ func (t *tracker) outcomes(rep *Report) []Outcome {
 	var out []Outcome
 	for _, s := range t.plan.Stages {
 		st := t.stages[s.ID]
-		o := Outcome{Stage: s.ID}
+		o := Outcome{Stage: s.ID, Busy: st.busy}
 		if !st.first.IsZero() && st.last.After(st.first) {
 			o.Duration = st.last.Sub(st.first)
 		}

@@ -1,11 +1,9 @@
 package hcl
 
 import (
-	"runtime"
-	"sync"
-	"sync/atomic"
-
 	hhcl "github.com/hashicorp/hcl/v2"
+
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // aheadBlocks is how many blocks are evaluated side by side before their values are taken up in order. It bounds how many
@@ -30,7 +28,6 @@ func (l *bakeLoader) resolveBlocks() {
 
 // forget lets go of the syntax of a block of which everything is evaluated.
 func (b *bakeBlock) forget() {
-	b.body = nil
 	for _, a := range b.attrs {
 		a.Expr = nil
 	}
@@ -44,18 +41,11 @@ func (l *bakeLoader) evaluateAhead(blocks []*bakeBlock) {
 	if l.thorough {
 		return // it keeps what it cannot evaluate apart from what is wrong
 	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(blocks)) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(blocks); i = int(next.Add(1)) - 1 {
-				for _, c := range blocks[i].cells {
-					l.cellAhead(c)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	parallel.Each(len(blocks), func(i int) {
+		for _, c := range blocks[i].cells {
+			l.cellAhead(c)
+		}
+	})
 }
 
 // cellAhead evaluates attributes of one cell and changes nothing but the cell.

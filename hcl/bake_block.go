@@ -10,6 +10,7 @@ import (
 
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // bakeBlock is a target or group block. A matrix makes several cells of it.
@@ -20,8 +21,13 @@ type bakeBlock struct {
 	at      diag.Range
 	body    hhcl.Body
 	file    *File
-	cells   []*bakeCell
-	attrs   hhcl.Attributes // those that the table has
+
+	// content and problems are what take found.
+	content  *hhcl.BodyContent
+	problems hhcl.Diagnostics
+
+	cells []*bakeCell
+	attrs hhcl.Attributes // those that the table has
 }
 
 // bakeCell is one target or group that a block makes.
@@ -195,6 +201,7 @@ func (c *bakeCell) object() cty.Value {
 
 // nameBlocks works out which targets the blocks make: matrix cells and their names.
 func (l *bakeLoader) nameBlocks() {
+	parallel.Each(len(l.blocks), func(i int) { l.blocks[i].take() })
 	for _, b := range l.blocks {
 		l.nameBlock(b)
 	}
@@ -221,13 +228,19 @@ func blockBody(attrs []schema.Attribute) *hhcl.BodySchema {
 	return out
 }
 
-func (l *bakeLoader) nameBlock(b *bakeBlock) {
+// take looks for the attributes of the block in its syntax, which is not needed any more.
+func (b *bakeBlock) take() {
 	want := targetBody
 	if b.typ == "group" {
 		want = groupBody
 	}
-	content, _, ds := b.body.PartialContent(want)
-	if l.report(ds, b.at) {
+	b.content, _, b.problems = b.body.PartialContent(want)
+	b.body = nil
+}
+
+func (l *bakeLoader) nameBlock(b *bakeBlock) {
+	content := b.content
+	if b.content = nil; l.report(b.problems, b.at) {
 		return
 	}
 	matrix, name := content.Attributes["matrix"], content.Attributes["name"]

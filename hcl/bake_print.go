@@ -3,9 +3,11 @@ package hcl
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // json is the result as Bake prints it: two spaces of indent, keys of maps sorted, attributes in the order of the table,
@@ -39,10 +41,7 @@ func (res *bakeResult) json() []byte {
 	}
 	w.key("target")
 	w.open('{')
-	for _, name := range sortedKeys(res.targets) {
-		w.key(name)
-		w.target(res.targets[name])
-	}
+	w.targets(res.targets)
 	w.close('}')
 	w.close('}')
 	return w.buf.Bytes()
@@ -136,6 +135,34 @@ func escape(s string) string {
 
 // escaped are the attributes that Bake escapes.
 var escaped = map[string]bool{"annotations": true, "dockerfile-inline": true, "labels": true, "args": true, "extra-hosts": true}
+
+// printedAtOnce is how many targets one processor writes at a time.
+const printedAtOnce = 64
+
+// targets writes the members of an object of targets, parts of it side by side.
+func (w *jsonWriter) targets(targets map[string]*bakeTarget) {
+	names := sortedKeys(targets)
+	parts := slices.Collect(slices.Chunk(names, printedAtOnce))
+	texts := make([]jsonWriter, len(parts))
+	parallel.Each(len(parts), func(i int) {
+		t := &texts[i]
+		t.depth, t.first = w.depth, i == 0
+		for _, name := range parts[i] {
+			t.key(name)
+			t.target(targets[name])
+		}
+	})
+	size := 0
+	for i := range texts {
+		size += texts[i].buf.Len()
+	}
+	w.buf.Grow(size + len("\n}\n}"))
+	for i := range texts {
+		w.buf.Write(texts[i].buf.Bytes())
+		texts[i].buf = bytes.Buffer{}
+	}
+	w.first = len(names) == 0
+}
 
 // target writes one target; what is empty is left out, except for strings that are set.
 func (w *jsonWriter) target(t *bakeTarget) {

@@ -3,11 +3,11 @@ package hcl
 import (
 	"bytes"
 	"maps"
-	"runtime"
-	"sync"
 
 	hhcl "github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // chunkSize is how many bytes of a long file are parsed at once. The parser keeps all tokens of its text until it is
@@ -53,22 +53,15 @@ func chunksOf(src []byte) []hhcl.Pos {
 // parseChunks reads the chunks and puts them together; nil if one of them, or the whole, is not sound.
 func parseChunks(src []byte, name string, chunks []hhcl.Pos) *hclsyntax.Body {
 	bodies := make([]*hclsyntax.Body, len(chunks))
-	var wg sync.WaitGroup
-	workers := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i, start := range chunks {
-		end := len(src)
+	parallel.Each(len(chunks), func(i int) {
+		start, end := chunks[i], len(src)
 		if i+1 < len(chunks) {
 			end = chunks[i+1].Byte
 		}
-		workers <- struct{}{}
-		wg.Go(func() {
-			if f, ds := hclsyntax.ParseConfig(src[start.Byte:end], name, start); !ds.HasErrors() && len(ds) == 0 {
-				bodies[i] = f.Body.(*hclsyntax.Body)
-			}
-			<-workers
-		})
-	}
-	wg.Wait()
+		if f, ds := hclsyntax.ParseConfig(src[start.Byte:end], name, start); len(ds) == 0 {
+			bodies[i] = f.Body.(*hclsyntax.Body)
+		}
+	})
 	out := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}
 	for _, b := range bodies {
 		if b == nil {

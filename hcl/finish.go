@@ -50,6 +50,10 @@ func (l *loader) finish(t *target) *schema.Target {
 		out.DependsOn = append(out.DependsOn, it.text)
 	}
 	out.Base = l.build(t, common, varying)
+	if name, ok := l.env.Strategy.BlockName(); ok && l.strategies.block(name) != nil {
+		b := &builder{loader: l, target: t}
+		b.useStrategy(name, item{text: string(l.env.Strategy), at: t.blocks[0].at})
+	}
 	switch {
 	case t.reader == nil, t.template:
 	case len(t.platforms) == 0:

@@ -34,6 +34,9 @@ type Env struct {
 	// dialect mistakes in targets that nobody asked for are warnings; without Targets everything is asked for. In Bake's
 	// dialect none means the target or group "default".
 	Targets []string
+	// Strategy, if not empty, is what the caller will build every target by; if it refers to a strategy block, that has values for
+	// the platforms of all targets. What the targets say is not changed.
+	Strategy schema.Strategy
 	// Stat looks at a file, like os.Stat, for fileexists() and for secrets and outputs of Bake's dialect. Nil skips the
 	// checks of secrets and outputs.
 	Stat func(path string) (fs.FileInfo, error)

@@ -37,7 +37,7 @@ func List(files []*File, env Env) (*schema.Config, diag.List) {
 		cfg.Files = append(cfg.Files, f.Name)
 	}
 	cfg.Variables = l.bakeVariables()
-	if cfg.Variables == nil && slices.ContainsFunc(l.files, func(f *File) bool { return f.body != nil }) {
+	if cfg.Variables == nil && slices.ContainsFunc(l.files, func(f *File) bool { return !f.compose }) {
 		cfg.Variables = []schema.Variable{}
 	}
 	for _, t := range l.targets {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
 )
 
 // TestCacheParts: a place that several targets write is split between them, one that only one writes is not.
@@ -59,6 +60,30 @@ func TestCacheParts(t *testing.T) {
 	}
 	if cfg.Targets[0].Base.CacheTo[0].Attrs["ref"] != "r.example/c:v1" {
 		t.Error("the build file's own values were changed")
+	}
+}
+
+// TestCacheTypes: a cache that the builder lacks is refused before anything is built, at the line of its attribute, once.
+func TestCacheTypes(t *testing.T) {
+	at := diag.Range{Filename: "x.hcl", Start: diag.Pos{Line: 4}}
+	amd := []schema.Platform{schema.MustPlatform("linux/amd64"), schema.MustPlatform("linux/arm64")}
+	target := &schema.Target{Name: "a", Platforms: amd, Ranges: map[string]diag.Range{"cache-to": at},
+		Base: schema.Build{Context: "/p", Dockerfile: "/p/Dockerfile", Strategy: schema.AsWritten,
+			CacheFrom: []schema.Cache{{Type: "registry", Attrs: map[string]string{"ref": "r.example/c"}}},
+			CacheTo:   []schema.Cache{{Type: "inline"}, {Type: "s3"}, {Type: "s3", Attrs: map[string]string{"name": "x"}}}}}
+	other := &schema.Target{Name: "other", Base: schema.Build{Context: "/p", Dockerfile: "/p/Dockerfile", CacheTo: []schema.Cache{{Type: "azblob"}}}}
+	cfg := &schema.Config{Dir: "/p", Targets: []*schema.Target{target, other}}
+	facts := plan.Facts{Dockerfiles: map[string]plan.DockerfileFact{"/p/Dockerfile": {Text: "FROM scratch\nCOPY a /\n"}}, Local: amd[0],
+		Nodes: []plan.NodeFact{{Name: "embedded", Platforms: amd, Caches: []string{"registry", "local", "inline"}}}}
+	_, diags := plan.Make(cfg, plan.Request{Targets: []string{"a"}}, facts)
+	if len(diags) != 1 || diags[0].Code != "no-such-cache" || *diags[0].Subject != at || !strings.Contains(diags[0].Detail, "type s3; for the builder \"embedded\" a build file can name registry, local, inline") {
+		t.Errorf("diagnostics: %+v", diags)
+	}
+	for _, caches := range [][]string{nil, {"registry", "inline", "s3"}} {
+		facts.Nodes[0].Caches = caches
+		if _, diags := plan.Make(cfg, plan.Request{Targets: []string{"a"}}, facts); diags.HasErrors() {
+			t.Errorf("with %v: %v", caches, diags)
+		}
 	}
 }
 

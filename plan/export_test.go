@@ -139,6 +139,19 @@ var views = map[string]func(p *planner, b *strings.Builder){
 			fmt.Fprintf(b, "%v %+v\n%s", s.Targets, s.Stages, s.Block)
 		}
 	},
+	"alternative": func(p *planner, b *strings.Builder) {
+		a := p.plan.Alternative
+		if a == nil {
+			b.WriteString("none\n")
+			return
+		}
+		for _, s := range a.Stages {
+			fmt.Fprintf(b, "%s for %v: %s, %s\n", s.Stage, s.For, s.Kind, s.Code)
+		}
+		for _, t := range a.Targets {
+			fmt.Fprintf(b, "%s platforms=%v missing=%v\n", t.Name, t.Platforms, t.Missing)
+		}
+	},
 	"count": func(p *planner, b *strings.Builder) { fmt.Fprintf(b, "%+v\n", p.plan.Counts) },
 }
 

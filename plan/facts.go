@@ -11,6 +11,8 @@ type Facts struct {
 	Nodes []NodeFact
 	// Images by reference as the Dockerfile gives it after expansion.
 	Images map[string]Image
+	// Files is what the files of contexts say.
+	Files map[Context]FilesFact
 	// Local is this machine's architecture, for an assumed node.
 	Local schema.Platform
 }
@@ -21,11 +23,56 @@ type DockerfileFact struct {
 	Err  string
 }
 
+// Wants is what [Needs] asks for.
+type Wants struct {
+	Images []string    // references of base images
+	Files  []FilesWant // contexts whose files count, each once
+}
+
+// Context is a folder that a build sends, without what its ignore file excludes.
+type Context struct {
+	Dir string // absolute
+	// Dockerfile is the one whose own ignore file may hold for the folder; "" if it has none.
+	Dockerfile string
+}
+
+// ContextOf is the main context of a build.
+func ContextOf(b *schema.Build) Context {
+	c := Context{Dir: b.Context, Dockerfile: b.Dockerfile}
+	if b.DockerfileInline != "" {
+		c.Dockerfile = ""
+	}
+	return c
+}
+
+// FilesWant says what counts of a context.
+type FilesWant struct {
+	Context
+	// Cgo asks for imports of "C", Scripts for what scripts, make files and programs ask of the machine. Runs are the packages and
+	// files that are given to go run outside of them.
+	Cgo, Scripts bool
+	Runs         []string
+}
+
+// FilesFact is what the files of a context say. The zero value says nothing.
+type FilesFact struct {
+	// UsesC is the place of the first import of "C" that counts for a build on Linux, "db/sqlite.go:7" from the folder on. Tests
+	// do not count. "" if there is none, or if nobody looked.
+	UsesC string
+	// Scripts says that scripts, make files and the programs that they run were looked at, and all of them could be found. Probe is
+	// the first place in them that asks for the machine it runs on, "build.sh:3", and ProbeWhat how: "uname -m". Both are "" if
+	// there is none.
+	Scripts          bool
+	Probe, ProbeWhat string
+}
+
 // NodeFact is a node as it answered.
 type NodeFact struct {
 	Name string
 	// Platforms that the worker lists; the first is its own.
 	Platforms []schema.Platform
+	// Caches are the types of caches that a build file may name for this node; nil if that is not known.
+	Caches []string
 }
 
 // Request says which targets to plan.

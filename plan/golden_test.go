@@ -16,7 +16,7 @@ import (
 )
 
 // A golden case is a txtar file. Inputs: `targets`, one target a line ("NAME key=value ..."); `strategies`, one a line; `node`, what each
-// node lists; `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
+// node lists; `files`, what is in the contexts, "c=PLACE", "probe=PLACE WHAT" or "unknown"; `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
 type goldenCase struct {
 	cfg   *schema.Config
 	facts plan.Facts
@@ -25,7 +25,8 @@ type goldenCase struct {
 func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 	t.Helper()
 	c := goldenCase{cfg: &schema.Config{Dir: "/p", Files: []string{"xbuild.hcl"}, Sources: diag.Sources{}},
-		facts: plan.Facts{Dockerfiles: map[string]plan.DockerfileFact{}, Images: map[string]plan.Image{}, Local: schema.MustPlatform("linux/amd64")}}
+		facts: plan.Facts{Dockerfiles: map[string]plan.DockerfileFact{}, Images: map[string]plan.Image{}, Files: map[plan.Context]plan.FilesFact{}, Local: schema.MustPlatform("linux/amd64")}}
+	files := plan.FilesFact{Scripts: true} // without anything that counts
 	for _, f := range ar.Files {
 		lines := strings.Split(strings.TrimSpace(string(f.Data)), "\n")
 		switch f.Name {
@@ -63,10 +64,26 @@ func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 				}
 				c.facts.Images[w[0]] = img
 			}
+		case "files":
+			files = plan.FilesFact{Scripts: true}
+			for _, l := range lines {
+				k, v, _ := strings.Cut(l, "=")
+				switch k {
+				case "c":
+					files.UsesC = v
+				case "probe":
+					files.Probe, files.ProbeWhat, _ = strings.Cut(v, " ")
+				case "unknown":
+					files.Scripts = false
+				}
+			}
 		case "plan", "diff", "diagnostics", "edit", "state", "request":
 		default:
 			c.facts.Dockerfiles["/p/"+f.Name] = plan.DockerfileFact{Text: string(f.Data)}
 		}
+	}
+	for _, t := range c.cfg.Targets {
+		c.facts.Files[plan.ContextOf(&t.Base)] = files
 	}
 	return c
 }

@@ -2,11 +2,15 @@ package plan
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // passes are the steps of planning, in order. Each is the only function of its file that others call.
@@ -26,6 +30,7 @@ var passes = []struct {
 	{"caches", (*planner).scopeCaches},          // a part of a cache for each of its writers
 	{"collide", (*planner).checkCollisions},     // two writers of one place
 	{"suggest", (*planner).suggest},             // what a strategy block could do
+	{"alternative", (*planner).planAlternative}, // what is left where a result turns out to be wrong
 	{"count", (*planner).count},                 // the kinds, summed up
 }
 
@@ -43,36 +48,104 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 	return p.plan, p.diags.Sorted()
 }
 
-// Needs lists the base images whose facts would sharpen the plan, in the order of first use. Facts need only hold the
-// Dockerfiles and nodes. Problems are left to [Make].
-func Needs(cfg *schema.Config, req Request, facts Facts) []string {
+// Needs lists what facts would sharpen the plan, in the order of first use. Facts need only hold the Dockerfiles and nodes.
+// Problems are left to [Make].
+func Needs(cfg *schema.Config, req Request, facts Facts) Wants {
 	p := newPlanner(cfg, req, facts)
 	p.selectTargets()
 	p.readDockerfiles()
-	var refs []string
+	var out Wants
 	seen := map[string]bool{"": true, "scratch": true}
 	add := func(ref string) {
 		if !seen[ref] {
 			seen[ref] = true
-			refs = append(refs, ref)
+			out.Images = append(out.Images, ref)
 		}
 	}
-	for _, b := range p.builds {
-		g := p.resolve(b, b.file, b.platform)
-		if g == nil {
+	at := map[Context]int{}
+	alike := map[string]bool{}
+	for chunk := range slices.Chunk(p.builds, resolveAtOnce) {
+		chunk = slices.DeleteFunc(slices.Clone(chunk), func(b *build) bool { return p.asked(b, alike) })
+		found := make([]buildWants, len(chunk))
+		parallel.Each(len(chunk), func(i int) { found[i] = p.wants(chunk[i]) })
+		for i, w := range found {
+			for _, ref := range w.images {
+				add(ref)
+			}
+			out.files(at, ContextOf(chunk[i].values), w)
+		}
+	}
+	return out
+}
+
+// asked reports whether a build wants what another one wants, and remembers it if not: where neither the images nor the
+// switch for cgo can depend on arguments or the platform.
+func (p *planner) asked(b *build, alike map[string]bool) bool {
+	_, cgo := b.values.Args["CGO_ENABLED"]
+	if b.file == nil || cgo || b.values.DockerfileInline != "" || !b.file.FixedImages() || strings.Contains(string(b.file.Text), "CGO_ENABLED") {
+		return false
+	}
+	k := []string{b.key, b.values.Stage, b.values.Context, strconv.FormatBool(slices.Contains(p.modes(b.values), schema.Cross))}
+	for _, name := range sortedKeys(b.values.Contexts) {
+		k = append(k, name, b.values.Contexts[name])
+	}
+	key := strings.Join(k, "\x00")
+	if alike[key] {
+		return true
+	}
+	alike[key] = true
+	return false
+}
+
+// buildWants is what one build would have known.
+type buildWants struct {
+	images     []string
+	cgo, hides bool
+	runs       []string
+}
+
+// wants is Needs for one build. It changes nothing.
+func (p *planner) wants(b *build) buildWants {
+	var w buildWants
+	if b.file == nil {
+		return w
+	}
+	g, _ := p.resolved(b, b.file, b.platform)
+	if g == nil {
+		return w
+	}
+	if filepath.IsAbs(b.values.Context) && slices.Contains(p.modes(b.values), schema.Cross) {
+		w.cgo = g.MayUseCgo()
+		w.hides, w.runs = g.Hides()
+	}
+	for i, n := range g.Nodes {
+		if !g.Reached[i] {
 			continue
 		}
-		for i, n := range g.Nodes {
-			if !g.Reached[i] {
-				continue
-			}
-			add(n.Image)
-			for _, d := range n.Deps {
-				add(d.Image)
-			}
+		w.images = append(w.images, n.Image)
+		for _, d := range n.Deps {
+			w.images = append(w.images, d.Image)
 		}
 	}
-	return refs
+	return w
+}
+
+// files adds what a build wants of the files of its context. at is where each context stands.
+func (w *Wants) files(at map[Context]int, c Context, b buildWants) {
+	if !b.cgo && !b.hides {
+		return
+	}
+	i, ok := at[c]
+	if !ok {
+		i = len(w.Files)
+		at[c] = i
+		w.Files = append(w.Files, FilesWant{Context: c})
+	}
+	f := &w.Files[i]
+	f.Cgo, f.Scripts = f.Cgo || b.cgo, f.Scripts || b.hides
+	for _, r := range b.runs {
+		f.Runs = addOnce(f.Runs, r)
+	}
 }
 
 // planner is the state that the passes share.
@@ -84,6 +157,8 @@ type planner struct {
 	nodes []NodeFact
 	// assumed says that no node was asked.
 	assumed bool
+	// proofOnly says that no stage is crossed on the evidence of its result.
+	proofOnly bool
 
 	// targets and groups are those of the build file by name.
 	targets map[string]*schema.Target
@@ -99,6 +174,7 @@ type planner struct {
 	graphs graphCache
 	// ids are those of the plan's Dockerfiles by what tells them apart.
 	ids   map[string]string
+	idOf  map[builtFile]string
 	diags diag.List
 	stop  bool
 	// blocked are the reasons why optional builds cannot be made.
@@ -134,6 +210,11 @@ type build struct {
 	crossed map[int]bool
 	vouched map[int]dockerfile.Vouch
 	tried   map[int][]Attempt
+	// shown is the part of the change that may stay in the file, wrapped the lines that the wrapper of go is mounted for, checked
+	// why stages are crossed on the evidence of their result, by index.
+	shown   string
+	wrapped []int
+	checked map[int]string
 	// result is the id of the stage whose files the build is; "" until it is known.
 	result string
 	// advice is what could be vouched for.
@@ -146,10 +227,12 @@ type build struct {
 
 // parsed is a Dockerfile read once.
 type parsed struct {
-	file   *dockerfile.File
-	opaque string
-	why    string // reason for the server's frontend
-	failed bool
+	by      *build // the first one that needs it
+	foreign bool   // its text may not be that of a Dockerfile
+	file    *dockerfile.File
+	opaque  string
+	why     string // reason for the server's frontend
+	diags   diag.List
 }
 
 // instance is a stage with the node it was made from.
@@ -160,14 +243,15 @@ type instance struct {
 	builds   []*build // all of them
 	crossed  bool
 	vouched  dockerfile.Vouch
-	pinned   bool // runs on the same platform whatever the target
-	depends  bool // something in it depends on the target
+	checked  string // why it is crossed on the evidence of its result
+	pinned   bool   // runs on the same platform whatever the target
+	depends  bool   // something in it depends on the target
 	platform schema.Platform
 }
 
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
-		files: map[string]*parsed{}, ids: map[string]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+		files: map[string]*parsed{}, ids: map[string]string{}, idOf: map[builtFile]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
 	p.offered = map[string][]schema.Platform{}
 	for ref, img := range facts.Images {
 		for _, s := range img.Platforms {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/diag"
 )
 
 // scopeCaches keeps targets from overwriting each other's caches: where several targets of the build file write to one
@@ -16,6 +18,7 @@ import (
 // such a place means the target's own part, or everybody's if it has none, and then the place itself, which may hold a
 // cache from before.
 func (p *planner) scopeCaches() {
+	p.checkCacheTypes()
 	writers := map[string][]string{} // by place, in source order
 	for _, t := range p.cfg.Targets {
 		values := []*schema.Build{&t.Base}
@@ -39,16 +42,46 @@ func (p *planner) scopeCaches() {
 			b.CacheTo = append(b.CacheTo, c)
 		}
 		for _, c := range b.Values.CacheFrom {
-			w := writers[cachePlace(c, "src")]
+			var all []string
+			if len(writers) > 0 {
+				all = writers[cachePlace(c, "src")]
+			}
+			w := all
 			if slices.Contains(w, b.Target) {
 				w = []string{b.Target}
 			}
-			if len(writers[cachePlace(c, "src")]) > 1 {
+			if len(all) > 1 {
 				for _, name := range w {
 					b.CacheFrom = append(b.CacheFrom, cachePart(c, "src", name))
 				}
 			}
 			b.CacheFrom = append(b.CacheFrom, c)
+		}
+	}
+}
+
+// checkCacheTypes refuses caches of a type that the node lacks: it would say so only when everything is built.
+func (p *planner) checkCacheTypes() {
+	node := p.nodes[0]
+	if node.Caches == nil {
+		return
+	}
+	said := map[string]bool{}
+	check := func(b *build, attribute string, caches []schema.Cache) {
+		for _, c := range caches {
+			if key := b.target.Name + "\x00" + attribute + "\x00" + c.Type; !slices.Contains(node.Caches, c.Type) && !said[key] {
+				said[key] = true
+				p.diags = append(p.diags, diag.Diagnostic{Severity: diag.Error, Code: "no-such-cache", Summary: "The builder has no caches of this type",
+					Detail:  fmt.Sprintf("Target %s names a cache of type %s; for the builder %q a build file can name %s.", b.target.Name, c.Type, node.Name, strings.Join(node.Caches, ", ")),
+					Advice:  "use another builder, a buildkitd that BUILDKIT_HOST names or a Docker Engine with the containerd image store, or another type",
+					Subject: b.target.At(attribute)})
+			}
+		}
+	}
+	for _, b := range p.builds {
+		if b.requested {
+			check(b, "cache-from", b.values.CacheFrom)
+			check(b, "cache-to", b.values.CacheTo)
 		}
 	}
 }

@@ -11,57 +11,83 @@ import (
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // readDockerfiles parses each file once and finds those that cannot be analysed.
 func (p *planner) readDockerfiles() {
-	for _, b := range p.builds {
+	type frontend struct {
+		foreign bool
+		why     string
+	}
+	known := map[[2]string]frontend{}
+	var fresh []*parsed
+	of := make([]*parsed, len(p.builds))
+	for i, b := range p.builds {
 		b.key = FileKey(b.values)
 		foreign, why := false, ""
 		if f, ok := p.facts.Dockerfiles[b.key]; ok {
-			foreign, why = dockerfile.Frontend([]byte(f.Text), b.values.Args)
+			asked := [2]string{b.key, b.values.Args["BUILDKIT_SYNTAX"]} // all that tells the frontend
+			front, seen := known[asked]
+			if !seen {
+				front.foreign, front.why = dockerfile.Frontend([]byte(f.Text), b.values.Args)
+				known[asked] = front
+			}
+			foreign, why = front.foreign, front.why
 		}
 		ck := fmt.Sprint(b.key, "\x00", foreign, why)
-		ps := p.files[ck]
-		if ps == nil {
-			ps = p.parse(b, foreign, why)
-			p.files[ck] = ps
+		if p.files[ck] == nil {
+			p.files[ck] = &parsed{by: b, foreign: foreign, why: why}
+			fresh = append(fresh, p.files[ck])
 		}
+		of[i] = p.files[ck]
+	}
+	parallel.Each(len(fresh), func(i int) { p.parse(fresh[i]) })
+	for _, ps := range fresh {
+		p.diags = append(p.diags, ps.diags...)
+		p.stop = p.stop || ps.diags.HasErrors()
+	}
+	for i, b := range p.builds {
+		ps := of[i]
 		b.file, b.opaque, b.final = ps.file, ps.opaque, ps.file
 		b.frontend = ps.why
 		if b.frontend == "" && isRemote(b.values.Context) {
 			b.frontend = "the context is remote"
 		}
-		p.stop = p.stop || ps.failed
 	}
 }
 
-func (p *planner) parse(b *build, foreign bool, why string) *parsed {
+// parse reads a file. It changes nothing else.
+func (p *planner) parse(ps *parsed) {
+	b := ps.by
 	fact, ok := p.facts.Dockerfiles[b.key]
 	path := displayPath(p.cfg, b.target.Name, b.values)
 	switch {
 	case !ok && isRemote(b.values.Context):
-		return &parsed{opaque: "the Dockerfile is in a remote context that was not read", why: "the context is remote"}
+		ps.opaque, ps.why = "the Dockerfile is in a remote context that was not read", "the context is remote"
+		return
 	case !ok || fact.Err != "":
 		err := fact.Err
 		if err == "" {
 			err = "it was not read"
 		}
-		p.diags = p.diags.Errorf("dockerfile-missing", b.target.At("dockerfile"), "The Dockerfile cannot be read",
+		ps.diags = ps.diags.Errorf("dockerfile-missing", b.target.At("dockerfile"), "The Dockerfile cannot be read",
 			"target %s needs %s: %s.", b.target.Name, path, err)
-		p.diags[len(p.diags)-1].Advice = "set dockerfile, relative to the target's context " + b.values.Context
-		return &parsed{failed: true}
-	case foreign:
-		return &parsed{opaque: why, why: why}
+		ps.diags[0].Advice = "set dockerfile, relative to the target's context " + b.values.Context
+		ps.why = ""
+		return
+	case ps.foreign:
+		ps.opaque = ps.why
+		return
 	}
 	f, d := dockerfile.Parse(path, []byte(fact.Text))
 	if d.HasErrors() {
-		p.diags = append(p.diags, p.locate(b, d)...)
-		return &parsed{failed: true}
+		ps.diags, ps.why = p.locate(b, d), ""
+		return
 	}
-	return &parsed{file: f, why: why}
+	ps.file = f
 }
 
 // displayPath is the Dockerfile's name as a user would type it in the build file's folder.
@@ -95,8 +121,25 @@ func Sources(cfg *schema.Config, facts Facts) diag.Sources {
 
 // dockerfileID finds or adds the public entry of the file as it is built.
 func (p *planner) dockerfileID(b *build) string {
-	text := p.facts.Dockerfiles[b.key].Text
 	path, why := displayPath(p.cfg, b.target.Name, b.values), b.frontend
+	seen := builtFile{path, b.key, why, b.built, b.final}
+	id := p.idOf[seen]
+	if id == "" {
+		id = p.addDockerfile(b, path, why)
+		p.idOf[seen] = id
+	}
+	return id
+}
+
+// builtFile is a file as it is built for some builds. Two of them may still be one text.
+type builtFile struct {
+	path, key, frontend, built string
+	final                      *dockerfile.File
+}
+
+// addDockerfile is dockerfileID for a file that was not seen yet.
+func (p *planner) addDockerfile(b *build, path, why string) string {
+	text := p.facts.Dockerfiles[b.key].Text
 	var rewritten *string
 	if b.final != b.file {
 		s := string(b.final.Text)
@@ -111,7 +154,10 @@ func (p *planner) dockerfileID(b *build) string {
 	}
 	sum := sha256.Sum256([]byte(text))
 	d := Dockerfile{ID: fmt.Sprintf("d%d", len(p.plan.Dockerfiles)+1), Path: path, SHA256: hex.EncodeToString(sum[:]), Rewritten: rewritten,
-		Text: text, Lines: b.lines, Built: b.built, Frontend: why}
+		Text: text, Lines: b.lines, Built: b.built, Wrapped: b.wrapped, Frontend: why}
+	if b.shown != "" {
+		d.Shown = &b.shown
+	}
 	p.plan.Dockerfiles = append(p.plan.Dockerfiles, d)
 	p.ids[key] = d.ID
 	return d.ID

@@ -18,8 +18,11 @@ func (p *planner) judgeKinds() {
 		p.kind(s, in)
 		if in.crossed && s.Kind != Assembled {
 			e := Proven
-			if in.vouched != "" {
+			switch {
+			case in.vouched != "":
 				e = Vouched
+			case in.checked != "":
+				e = Checked
 			}
 			s.Evidence = &e
 		}
@@ -51,6 +54,8 @@ func (p *planner) kind(s *Stage, in *instance) {
 		if in.vouched == dockerfile.VouchNative {
 			p.brokenVouch(s, in)
 		}
+	case in.pinned && in.checked != "":
+		set(Cross, "go-checked", "%s; compiled on %s through a wrapper of go, and checked by its result", in.checked, on.native())
 	case in.pinned && in.crossed:
 		set(Cross, "go-cross", "Go without cgo, compiled on %s", on.native())
 	case in.pinned && in.node.ScratchPlatform != nil:

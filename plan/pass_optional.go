@@ -12,7 +12,7 @@ import (
 // refuseStage says that an instance cannot be made: an error, unless only optional platforms need it.
 func (p *planner) refuseStage(in *instance, d diag.Diagnostic) {
 	stopped := p.users(in.builds)
-	if slices.ContainsFunc(stopped, func(b *build) bool { return b.requested && !b.values.Optional }) {
+	if !p.proofOnly && slices.ContainsFunc(stopped, func(b *build) bool { return b.requested && !b.values.Optional }) {
 		p.diags = append(p.diags, d)
 		return
 	}

@@ -8,10 +8,12 @@ import (
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.
 func (p *planner) resolveStages() {
+	p.plan.Builds = slices.Grow(p.plan.Builds, len(p.builds))
 	for chunk := range slices.Chunk(p.builds, resolveAtOnce) {
 		graphs := p.resolveAll(chunk)
 		for i, b := range chunk {
@@ -20,7 +22,9 @@ func (p *planner) resolveStages() {
 	}
 	p.orderStages()
 	p.stop = p.stop || p.diags.HasErrors()
-	for _, id := range p.order() {
+	order := p.order()
+	p.plan.Stages = slices.Grow(p.plan.Stages, len(order))
+	for _, id := range order {
 		p.plan.Stages = append(p.plan.Stages, *p.instances[id].stage)
 	}
 }
@@ -54,7 +58,7 @@ func (p *planner) resolveAll(builds []*build) []graphs {
 			}
 		}
 	}
-	each(len(builds), func(i int) {
+	parallel.Each(len(builds), func(i int) {
 		b := builds[i]
 		out[i].on, out[i].diags = p.resolved(b, b.final, b.platform)
 		if shared[i] == i {
@@ -191,7 +195,7 @@ func (p *planner) graphStages(b *build, g *graphs, pb *Build) {
 		}
 		in := p.instances[n.ID]
 		if in == nil {
-			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], vouched: b.vouched[i], depends: true}
+			in = &instance{node: n, build: b, platform: n.Platform, crossed: b.crossed[i], vouched: b.vouched[i], checked: b.checked[i], depends: true}
 			if n.ScratchPlatform != nil {
 				in.platform = *n.ScratchPlatform
 			}

@@ -2,12 +2,14 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // strategy is what the command line or the build file says.
@@ -54,13 +56,13 @@ func (p *planner) chooseStrategy() {
 				of[b] = d
 				continue
 			}
-			d = &decision{build: b, file: b.file, crossed: map[int]bool{}, vouched: map[int]dockerfile.Vouch{}, tried: map[int][]Attempt{}}
+			d = &decision{build: b, file: b.file, checked: map[int]string{}, crossed: map[int]bool{}, vouched: map[int]dockerfile.Vouch{}, tried: map[int][]Attempt{}}
 			decided[key], decided[content] = d, d
 			order = append(order, d)
 		}
 		of[b] = d
 	}
-	each(len(order), func(i int) { p.decide(order[i]) })
+	parallel.Each(len(order), func(i int) { p.decide(order[i]) })
 	p.parseRewritten(order)
 	for _, d := range order {
 		p.diags = append(p.diags, d.diags...)
@@ -72,6 +74,7 @@ func (p *planner) chooseStrategy() {
 		}
 		b.final, b.lines, b.crossed, b.vouched, b.tried = d.file, d.lines, d.crossed, d.vouched, d.tried
 		b.built, b.caches, b.args, b.advice = d.built, d.caches, d.args, d.advice
+		b.shown, b.wrapped, b.checked = d.shown, d.wrapped, d.checked
 	}
 	p.checkPatterns()
 	p.stop = p.stop || p.diags.HasErrors()
@@ -79,7 +82,7 @@ func (p *planner) chooseStrategy() {
 
 // decisionKey is equal for builds that are decided about on the same grounds.
 func (p *planner) decisionKey(b *build) string {
-	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache)}
+	k := []string{"", b.key, b.opaque, b.frontend, string(p.strategy(b.values)), fmt.Sprint(b.values.NoRecipeCache), fmt.Sprint(p.facts.Files[ContextOf(b.values)])}
 	for _, q := range p.declared(b) {
 		v, args := b.given(b.file, q)
 		k = append(k, b.envKey(v, args, q))
@@ -144,8 +147,11 @@ func (p *planner) executor(platforms []schema.Platform) *NodeFact {
 type decision struct {
 	build *build // the first one that it is for
 	diags diag.List
-	// text is that of the rewritten file, "" if it is not.
+	// text is that of the rewritten file, "" if it is not. shown is the part of it that may stay in the file.
 	text    string
+	shown   string
+	wrapped []int
+	checked map[int]string // why the stages of this index are crossed on the evidence of their result
 	file    *dockerfile.File
 	lines   []int
 	built   string
@@ -171,12 +177,24 @@ func (p *planner) decide(d *decision) {
 	if d.diags.HasErrors() {
 		return
 	}
+	p.look(b, &in)
 	p.vouch(b, &in)
 	modes := p.modes(b.values)
 	strict := modes[len(modes)-1] == schema.Cross
-	var sound []dockerfile.Group
+	var sound, proven []dockerfile.Group
 	for _, g := range dockerfile.Groups(in) {
+		if p.block(b.values) == nil {
+			d.advice = append(d.advice, dockerfile.Advise(in, g)...)
+		}
+		if g.Checked && p.mayCheck(modes) {
+			sound = append(sound, g)
+			for _, i := range g.Stages {
+				d.crossed[i], d.checked[i] = true, g.Problems[0].Reason
+			}
+			continue
+		}
 		if g.Sound() {
+			proven = append(proven, g)
 			sound = append(sound, g)
 			for _, i := range g.Stages {
 				d.crossed[i] = true
@@ -191,9 +209,6 @@ func (p *planner) decide(d *decision) {
 				d.tried[i] = append(d.tried[i], Attempt{Strategy: schema.Cross, Code: pr.Code, Reason: pr.Reason, At: fmt.Sprintf("%s:%d", b.file.Path, pr.Line)})
 			}
 		}
-		if p.block(b.values) == nil {
-			d.advice = append(d.advice, dockerfile.Advise(in, g)...)
-		}
 		// What is shipped always stays on the target platform; that alone is no reason to refuse.
 		if pr := g.Problems[0]; strict && pr.Code != "final-run" {
 			d.diags = append(d.diags, p.refusal(b, g))
@@ -207,9 +222,38 @@ func (p *planner) decide(d *decision) {
 		scope = p.cfg.Dir + "\x00" + p.native().String()
 	}
 	rw := b.file.Cross(in, sound, scope)
-	d.text, d.lines, d.args = rw.Text, rw.Lines, rw.Args
+	d.text, d.lines, d.args, d.wrapped = rw.Text, rw.Lines, rw.Args, rw.Wrapped
+	switch {
+	case len(proven) == len(sound):
+		d.shown = d.text
+	case len(proven) > 0:
+		d.shown = b.file.Cross(in, proven, "").Text
+	}
 	if len(rw.Caches) > 0 {
 		d.built, d.caches = rw.Built, rw.Caches
+	}
+}
+
+// mayCheck reports whether stages may be crossed on the evidence of their result: emulation has to be a way for the strategy,
+// since it is what is left if the evidence is against it.
+func (p *planner) mayCheck(modes []schema.Strategy) bool {
+	i := slices.Index(modes, schema.Cross)
+	return !p.proofOnly && i >= 0 && slices.Contains(modes[i:], schema.Emulate)
+}
+
+// look adds what the files of the build's context say, with their places as a user would name them.
+func (p *planner) look(b *build, in *dockerfile.CrossInput) {
+	c := ContextOf(b.values)
+	fact := p.facts.Files[c]
+	name := func(at string) string {
+		return strings.TrimPrefix(path.Join(c.Dir, at), strings.TrimSuffix(p.cfg.Dir, "/")+"/")
+	}
+	if in.UsesC == "" && fact.UsesC != "" {
+		in.UsesC = name(fact.UsesC)
+	}
+	in.Files = fact.Scripts
+	if in.Probe == "" && fact.Probe != "" {
+		in.Probe = fmt.Sprintf("%s asks %s", name(fact.Probe), fact.ProbeWhat)
 	}
 }
 
@@ -248,7 +292,7 @@ func (p *planner) parseRewritten(decisions []*decision) {
 			files = append(files, rewritten{of: d})
 		}
 	}
-	each(len(files), func(i int) {
+	parallel.Each(len(files), func(i int) {
 		f := &files[i]
 		f.file, f.diags = dockerfile.Parse(f.of.build.file.Path, []byte(f.of.text))
 	})

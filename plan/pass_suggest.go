@@ -10,15 +10,21 @@ import (
 
 // suggest writes the strategy blocks that would spare stages the emulation: one for each Dockerfile and set of stages.
 func (p *planner) suggest() {
-	emulated := p.emulatedStages()
+	emulated, checked := p.improvable()
 	for _, b := range p.builds {
-		advice := slices.DeleteFunc(slices.Clone(b.advice), func(a dockerfile.Advice) bool {
-			return !emulated[emulatedStage{b.id, a.Stage, b.target.Name}]
-		})
-		if len(advice) == 0 {
-			continue
-		}
+		p.suggestFor(b, emulated, false)
+		p.suggestFor(b, checked, true)
+	}
+}
+
+// suggestFor writes the block for those stages of a build that are in a set.
+func (p *planner) suggestFor(b *build, set map[improvableStage]bool, checked bool) {
+	advice := slices.DeleteFunc(slices.Clone(b.advice), func(a dockerfile.Advice) bool {
+		return !set[improvableStage{b.id, a.Stage, b.target.Name}]
+	})
+	if len(advice) > 0 {
 		s := suggestion(b.id, advice)
+		s.Checked = checked
 		i := slices.IndexFunc(p.plan.Suggestions, func(o Suggestion) bool { return o.Dockerfile == s.Dockerfile && o.Block == s.Block })
 		if i < 0 {
 			p.plan.Suggestions = append(p.plan.Suggestions, s)
@@ -30,21 +36,25 @@ func (p *planner) suggest() {
 	}
 }
 
-// emulatedStage is a stage of a Dockerfile that some platform of a target emulates.
-type emulatedStage struct{ dockerfile, stage, target string }
+// improvableStage is a stage of a Dockerfile that some platform of a target emulates, or has crossed with its result as evidence.
+type improvableStage struct{ dockerfile, stage, target string }
 
-// emulatedStages are the stages where there is something to spare.
-func (p *planner) emulatedStages() map[emulatedStage]bool {
-	out := map[emulatedStage]bool{}
+// improvable are the stages where there is something to spare: an emulation, or a check.
+func (p *planner) improvable() (emulated, checked map[improvableStage]bool) {
+	emulated, checked = map[improvableStage]bool{}, map[improvableStage]bool{}
 	for i := range p.plan.Stages {
 		s := &p.plan.Stages[i]
 		for _, u := range s.For {
-			if s.Kind == Emulated {
-				out[emulatedStage{s.Dockerfile, s.Stage, u.Target}] = true
+			at := improvableStage{s.Dockerfile, s.Stage, u.Target}
+			switch {
+			case s.Kind == Emulated:
+				emulated[at] = true
+			case s.Evidence != nil && *s.Evidence == Checked:
+				checked[at] = true
 			}
 		}
 	}
-	return out
+	return emulated, checked
 }
 
 func suggestion(file string, advice []dockerfile.Advice) Suggestion {

@@ -17,8 +17,12 @@ type Plan struct {
 	Stages      []Stage      `json:"stages"` // needs before users
 	// Suggestions are strategy blocks that would spare stages the emulation, if what they vouch for is true.
 	Suggestions []Suggestion `json:"suggestions"`
-	Counts      Counts       `json:"counts"`
-	Diagnostics diag.List    `json:"diagnostics"`
+	// Alternative is what is built in place of a target on a platform if a stage that it uses, of the evidence [Checked], makes files
+	// for another machine: the same without such stages. It has those targets and platforms only, and lists as missing those that
+	// have no other way. Nil if no stage is of that evidence.
+	Alternative *Plan     `json:"alternative"`
+	Counts      Counts    `json:"counts"`
+	Diagnostics diag.List `json:"diagnostics"`
 
 	// Builds is what the executor solves: one entry a target and platform. It holds values (arguments, folders) that
 	// the public form leaves out.
@@ -71,6 +75,10 @@ type Dockerfile struct {
 
 	// Text is the user's own text.
 	Text string `json:"-"`
+	// Shown is the part of Rewritten that may stay in the file: without stages whose evidence is their result. Nil if there is none.
+	Shown *string `json:"-"`
+	// Wrapped are the lines of Rewritten of those RUN instructions for which a wrapper of the go command is mounted.
+	Wrapped []int `json:"-"`
 	// Built is the text to build: Rewritten with the recipe's cache mounts, line for line the same otherwise; "" if there are none.
 	Built string `json:"-"`
 	// Lines maps each line of Rewritten (index 0 is line 1) to the line of Text it stands for.
@@ -126,9 +134,9 @@ type Evidence string
 
 // The grades of evidence.
 const (
-	Proven  Evidence = "proven"
-	Checked Evidence = "checked"
-	Vouched Evidence = "vouched"
+	Proven  Evidence = "proven"  // by the text of the Dockerfile
+	Checked Evidence = "checked" // by the machine of the files that come out, when they are there
+	Vouched Evidence = "vouched" // by the author of the build file
 )
 
 // Stage is one stage on one platform: the unit of scheduling, caching, failure and output.
@@ -208,8 +216,10 @@ type Suggestion struct {
 	Dockerfile string           `json:"dockerfile"` // id
 	Targets    []string         `json:"targets"`    // that would use it
 	Stages     []SuggestedStage `json:"stages"`
-	Name       string           `json:"name"`  // of the block
-	Block      string           `json:"block"` // for xbuild.hcl
+	// Checked says that the stages are cross-compiled as it is, and their results checked, which the block would make needless.
+	Checked bool   `json:"checked"`
+	Name    string `json:"name"`  // of the block
+	Block   string `json:"block"` // for xbuild.hcl
 }
 
 // SuggestedStage is what one stage is, and what the block would vouch for.

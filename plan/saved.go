@@ -36,6 +36,7 @@ type saved struct {
 	Images      []savedImage
 	EndLines    []int // of the stages
 	Builds      []Build
+	Alternative *saved `json:",omitempty"`
 }
 
 type savedTarget struct {
@@ -53,6 +54,8 @@ type savedOutput struct {
 type savedDockerfile struct {
 	Text, Built string
 	Lines       []int
+	Shown       *string `json:",omitempty"`
+	Wrapped     []int   `json:",omitempty"`
 	Frontend    string
 }
 
@@ -65,7 +68,15 @@ type savedImage struct {
 // Save gives the plan as a file: its public JSON form, with one more key for [Load]. The same plan and inputs give the same
 // bytes.
 func Save(p *Plan, inputs []SavedInput) ([]byte, error) {
-	s := saved{Format: SavedFormat, Inputs: inputs, Builds: p.Builds}
+	s := private(p)
+	s.Inputs = inputs
+	j, err := json.MarshalIndent(savedPlan{p, *s}, "", "  ")
+	return append(j, '\n'), err
+}
+
+// private is what the public form of a plan leaves out.
+func private(p *Plan) *saved {
+	s := &saved{Format: SavedFormat, Builds: p.Builds}
 	for _, t := range p.Targets {
 		st := savedTarget{Requested: t.Requested, Declared: t.Declared, Range: t.Range}
 		for _, o := range t.Outputs {
@@ -74,7 +85,7 @@ func Save(p *Plan, inputs []SavedInput) ([]byte, error) {
 		s.Targets = append(s.Targets, st)
 	}
 	for _, d := range p.Dockerfiles {
-		s.Dockerfiles = append(s.Dockerfiles, savedDockerfile{d.Text, d.Built, d.Lines, d.Frontend})
+		s.Dockerfiles = append(s.Dockerfiles, savedDockerfile{d.Text, d.Built, d.Lines, d.Shown, d.Wrapped, d.Frontend})
 	}
 	for _, i := range p.Facts.Images {
 		s.Images = append(s.Images, savedImage{i.Env, i.OnBuild, i.Err, i.Workdir})
@@ -82,8 +93,10 @@ func Save(p *Plan, inputs []SavedInput) ([]byte, error) {
 	for _, st := range p.Stages {
 		s.EndLines = append(s.EndLines, st.EndLine)
 	}
-	j, err := json.MarshalIndent(savedPlan{p, s}, "", "  ")
-	return append(j, '\n'), err
+	if p.Alternative != nil {
+		s.Alternative = private(p.Alternative)
+	}
+	return s
 }
 
 // Load reads what [Save] wrote. The plan is equal to the one saved; whether its inputs still are is for the caller to see.
@@ -92,21 +105,28 @@ func Load(data []byte) (*Plan, []SavedInput, error) {
 	if err := json.Unmarshal(data, &sp); err != nil {
 		return nil, nil, fmt.Errorf("it is not a saved plan: %w", err)
 	}
-	p, s := sp.Plan, sp.Saved
+	if err := sp.Plan.restore(&sp.Saved); err != nil {
+		return nil, nil, err
+	}
+	return sp.Plan, sp.Saved.Inputs, sp.Plan.whole()
+}
+
+// restore gives the plan what its public form left out.
+func (p *Plan) restore(s *saved) error {
 	switch {
 	case s.Format == 0:
-		return nil, nil, fmt.Errorf("it is not a plan that plan --out saved")
+		return fmt.Errorf("it is not a plan that plan --out saved")
 	case s.Format != SavedFormat || p.Version != Version:
-		return nil, nil, fmt.Errorf("it was saved by another version of xbuild (format %d.%d, this one reads %d.%d)", p.Version, s.Format, Version, SavedFormat)
-	case len(s.Targets) != len(p.Targets) || len(s.Dockerfiles) != len(p.Dockerfiles) || len(s.Images) != len(p.Facts.Images) || len(s.EndLines) != len(p.Stages):
-		return nil, nil, fmt.Errorf("its parts do not belong together")
+		return fmt.Errorf("it was saved by another version of xbuild (format %d.%d, this one reads %d.%d)", p.Version, s.Format, Version, SavedFormat)
+	case len(s.Targets) != len(p.Targets) || len(s.Dockerfiles) != len(p.Dockerfiles) || len(s.Images) != len(p.Facts.Images) || len(s.EndLines) != len(p.Stages), (s.Alternative == nil) != (p.Alternative == nil):
+		return fmt.Errorf("its parts do not belong together")
 	}
 	p.Builds = s.Builds
 	for i, t := range s.Targets {
 		d := &p.Targets[i]
 		d.Requested, d.Declared, d.Range = t.Requested, t.Declared, t.Range
 		if len(t.Outputs) != len(d.Outputs) {
-			return nil, nil, fmt.Errorf("its parts do not belong together")
+			return fmt.Errorf("its parts do not belong together")
 		}
 		for k, o := range t.Outputs {
 			d.Outputs[k].Push, d.Outputs[k].Attrs = o.Push, o.Attrs
@@ -114,7 +134,7 @@ func Load(data []byte) (*Plan, []SavedInput, error) {
 	}
 	for i, x := range s.Dockerfiles {
 		d := &p.Dockerfiles[i]
-		d.Text, d.Built, d.Lines, d.Frontend = x.Text, x.Built, x.Lines, x.Frontend
+		d.Text, d.Built, d.Lines, d.Frontend, d.Shown, d.Wrapped = x.Text, x.Built, x.Lines, x.Frontend, x.Shown, x.Wrapped
 	}
 	for i, x := range s.Images {
 		d := &p.Facts.Images[i]
@@ -123,7 +143,10 @@ func Load(data []byte) (*Plan, []SavedInput, error) {
 	for i, l := range s.EndLines {
 		p.Stages[i].EndLine = l
 	}
-	return p, s.Inputs, p.whole()
+	if p.Alternative != nil && s.Alternative != nil {
+		return p.Alternative.restore(s.Alternative)
+	}
+	return nil
 }
 
 // whole checks that everything a plan names is in it, so that a damaged file is refused and not run.
@@ -153,6 +176,9 @@ func (p *Plan) whole() error {
 	}
 	if len(p.Facts.Nodes) == 0 {
 		return fmt.Errorf("it names no node")
+	}
+	if p.Alternative != nil && len(p.Alternative.Builds) > 0 {
+		return p.Alternative.whole()
 	}
 	return nil
 }

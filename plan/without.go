@@ -37,10 +37,13 @@ func (p *Plan) Without(done []Use) *Plan {
 		of := func(requested bool) bool {
 			return slices.ContainsFunc(out.Builds, func(b Build) bool { return b.Target == t.Name && (b.Requested || !requested) })
 		}
-		if of(false) {
+		if of(false) || len(t.Missing) > 0 {
 			t.Requested = t.Requested && of(true)
 			out.Targets = append(out.Targets, t)
 		}
+	}
+	if p.Alternative != nil {
+		out.Alternative = p.Alternative.Without(done)
 	}
 	out.Counts = Counts{}
 	out.Counts.add(out.Stages)

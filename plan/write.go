@@ -19,6 +19,9 @@ type Edit struct {
 	Pinned []string
 	// Kept are the stages that would have something to gain but are left alone, each with its reason.
 	Kept []Attempt
+	// Suggestions are the strategy blocks that vouch for stages which a run cross-compiles, but only on the evidence of their
+	// result, so that the file is not changed for them.
+	Suggestions []Suggestion
 }
 
 // Edits asks of every Dockerfile of the requested targets which stages can be cross-compiled, for all stages of the file
@@ -87,16 +90,23 @@ func (p *planner) edit(key string) (Edit, bool) {
 	in := dockerfile.CrossInput{Build: p.native(), Foreign: p.foreign, Offers: p.offers}
 	native := map[int]bool{}
 	var file *dockerfile.File
+	var first *build
+	var targets []string
 	for _, b := range p.builds {
 		if b.key != key {
 			continue
 		}
+		if first == nil {
+			first = b
+		}
+		targets = addOnce(targets, b.target.Name)
 		if b.file == nil {
 			path, text := displayPath(p.cfg, b.target.Name, b.values), p.facts.Dockerfiles[key].Text
 			return Edit{File: key, Path: path, Text: text, New: text,
 				Kept: []Attempt{{Strategy: schema.Cross, Code: "opaque", Reason: b.opaque, At: path + ":1"}}}, true
 		}
 		file = b.file
+		p.look(b, &in)
 		g := p.resolve(b, b.file, b.platform)
 		switch {
 		case g == nil:
@@ -113,11 +123,15 @@ func (p *planner) edit(key string) (Edit, bool) {
 	}
 	e := Edit{File: key, Path: file.Path, Text: string(file.Text), New: string(file.Text)}
 	var sound []dockerfile.Group
+	var advice []dockerfile.Advice
 	for _, g := range dockerfile.FileGroups(in, native) {
 		if g.Sound() {
 			sound = append(sound, g)
 			e.Pinned = append(e.Pinned, file.Stages[g.Root].Title())
 			continue
+		}
+		if g.Checked && p.block(first.values) == nil {
+			advice = append(advice, dockerfile.Advise(in, g)...)
 		}
 		pr := g.Problems[0]
 		if i := slices.IndexFunc(g.Problems, func(pr dockerfile.Problem) bool { return pr.Code == "final-run" }); i >= 0 {
@@ -127,6 +141,11 @@ func (p *planner) edit(key string) (Edit, bool) {
 			pr.Code, pr.Reason = "vouched", string(v)+" vouches for it, and that stays in the build file"
 		}
 		e.Kept = append(e.Kept, Attempt{Strategy: schema.Cross, Code: pr.Code, Reason: fmt.Sprintf("%s: %s", pr.Stage, pr.Reason), At: fmt.Sprintf("%s:%d", file.Path, pr.Line)})
+	}
+	if len(advice) > 0 {
+		s := suggestion("", advice)
+		s.Checked, s.Targets = true, targets
+		e.Suggestions = []Suggestion{s}
 	}
 	if len(sound) > 0 {
 		e.New = file.CrossFile(in, sound).Text

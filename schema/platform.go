@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/containerd/platforms"
 )
@@ -115,11 +116,20 @@ func variantRank(p Platform) string {
 	return map[string]string{"arm64": "v8", "arm": "v7"}[p.Arch]
 }
 
+// taken are the answers of Takes: planning asks the same few thousands of times.
+var taken sync.Map // [2]Platform -> bool
+
 // Takes reports whether a container of platform p may be made from an image of platform q, by the rule that container
 // engines use to choose from an index.
 func (p Platform) Takes(q Platform) bool {
+	pair := [2]Platform{p, q}
+	if takes, ok := taken.Load(pair); ok {
+		return takes.(bool)
+	}
 	spec := func(x Platform) platforms.Platform {
 		return platforms.Platform{OS: x.OS, Architecture: x.Arch, Variant: x.Variant}
 	}
-	return platforms.Only(spec(p)).Match(spec(q))
+	takes := platforms.Only(spec(p)).Match(spec(q))
+	taken.Store(pair, takes)
+	return takes
 }

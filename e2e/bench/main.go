@@ -5,7 +5,8 @@
 // exit code is 1 if a ratio is above what the row allows.
 //
 // Both programs are built from source, do the same work on the same daemon, and take turns; before each run the daemon is
-// given the time to finish what it still does for the run before, except in the rows named "back to back". Start with main.
+// given the time to finish what it still does for the run before, except in the rows named "back to back". The rows of
+// compile.go compile Go programs on daemons that know nothing. Start with main.
 //
 //	go run ./bench                  # in e2e/, as root
 //	go run ./bench -rows noop -rounds 9 -csv out.csv
@@ -82,7 +83,11 @@ func bench(ctx context.Context, o *options) (bool, error) {
 			continue
 		}
 		say("%s", r.name)
-		res, err := lab.measure(ctx, r)
+		measure := lab.measure
+		if r.isCompile() {
+			measure = lab.compile
+		}
+		res, err := measure(ctx, r)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", r.name, err)
 		}
@@ -108,6 +113,8 @@ type lab struct {
 	dir    string // of the work
 	proxy  *meter
 	progs  [2]*program
+	// compiled is what was measured of xbuild in the rows of compile.go, by the number of platforms.
+	compiled map[int]sample
 }
 
 // The two programs, by their place in every pair of values.
@@ -125,11 +132,17 @@ type program struct {
 }
 
 func newLab(ctx context.Context, o *options) (*lab, error) {
-	bed, err := parts.OpenBare(ctx, say)
+	open := parts.OpenBare
+	for _, r := range rows() {
+		if r.isCompile() && o.rows.MatchString(r.name) {
+			open = parts.Open // with base images and emulators
+		}
+	}
+	bed, err := open(ctx, say)
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{options: o, bed: bed, dir: o.keep}
+	l := &lab{options: o, bed: bed, dir: o.keep, compiled: map[int]sample{}}
 	if err := l.open(ctx); err != nil {
 		l.close()
 		return nil, err

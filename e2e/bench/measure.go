@@ -70,7 +70,7 @@ func (l *lab) measure(ctx context.Context, r *row) (*result, error) {
 	if err := l.rounds(ctx, res, dir, who); err != nil {
 		return nil, err
 	}
-	if l.flush && !r.crowded && !r.print {
+	if l.flush && !r.crowded && !r.still() {
 		for _, p := range who {
 			if err := l.countFlushes(ctx, res, dir, p); err != nil {
 				return nil, err
@@ -165,15 +165,22 @@ func (l *lab) runMetered(ctx context.Context, r *row, dir string, p int) (sample
 }
 
 func (l *lab) runOnce(ctx context.Context, r *row, dir string, p int) (sample, error) {
-	return l.progs[p].run(ctx, r, dir, p)
+	prog := l.progs[p]
+	if r.plan {
+		prog = l.progs[mine]
+	}
+	return prog.run(ctx, r, dir, p)
 }
 
 // run starts the program in a folder and waits for it.
 func (p *program) run(ctx context.Context, r *row, dir string, which int) (sample, error) {
 	args := p.args
-	if r.print {
+	switch {
+	case r.plan:
+		args = map[int][]string{mine: {"plan", "-f", "xbuild.hcl", "--offline"}, theirs: {"print", "-f", "xbuild.hcl"}}[which]
+	case r.print:
 		args = map[int][]string{mine: {"print", "-f", "docker-bake.hcl"}, theirs: {"bake", "--print", "-f", "docker-bake.hcl"}}[which]
-	} else if which == mine {
+	case which == mine:
 		args = append(args[:len(args):len(args)], r.args...)
 	}
 	var out bytes.Buffer
@@ -218,7 +225,7 @@ func (l *lab) daemonCPU() time.Duration {
 // rest waits until what a run left to the daemon is done. Records of a large Bake run are completed seconds after its end;
 // the next run would be measured together with that.
 func (l *lab) rest(r *row, p int) {
-	if p == theirs && !r.crowded && !r.print {
+	if p == theirs && !r.crowded && !r.still() {
 		time.Sleep(time.Second)
 		if r.work.targets >= 100 {
 			time.Sleep(4 * time.Second)

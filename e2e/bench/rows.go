@@ -21,7 +21,15 @@ type row struct {
 	solo bool
 	// print only reads the build file and prints it; no daemon is asked.
 	print bool
+	// plan compares xbuild plan with xbuild print on one file; no daemon is asked.
+	plan bool
+	// platforms and way make a row of compile.go.
+	platforms []string
+	way       string
 }
+
+// still says that the daemon has no part in the row.
+func (r *row) still() bool { return r.print || r.plan }
 
 func (r *row) limitText() string {
 	if r.limit == 0 {
@@ -71,6 +79,10 @@ func rows() []*row {
 	add(row{name: "print/1", what: "print one target that has parents, functions and caches", limit: 0.7, work: work{targets: 1, rich: true}, print: true})
 	add(row{name: "print/1000", what: "print 1,000 such targets", limit: 0.2, memory: 0.6, work: work{targets: 1000, rich: true}, print: true})
 	add(row{name: "print/10000", what: "print 10,000 such targets", work: work{targets: 10000, rich: true}, print: true, solo: true})
+	for _, n := range []int{1000, 10000} {
+		add(row{name: fmt.Sprintf("plan/%d", n), what: fmt.Sprintf("plan such targets over %d Dockerfiles, compared with printing them, both by xbuild", n/5),
+			limit: map[int]float64{1000: 3}[n], work: work{targets: n, rich: true, dockerfiles: n / 5}, plan: true})
+	}
 	add(row{name: "edited/1-of-100", what: "one source file edited in one target, local outputs", limit: 0.25, work: work{targets: 100, output: "local"}, edit: true})
 	for _, n := range []int{1, 10, 100} {
 		add(row{name: fmt.Sprintf("first/shared/%d", n), what: "first run over one folder: bytes sent to the daemon", work: work{targets: n, shared: true}, first: true})
@@ -78,5 +90,6 @@ func rows() []*row {
 	for _, n := range []int{10, 100, 1000} {
 		add(row{name: fmt.Sprintf("scale/own/%d", n), what: "cost of a target as their number grows", work: work{targets: n}, args: force, solo: true})
 	}
+	compiles(add)
 	return out
 }

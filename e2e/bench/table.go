@@ -15,7 +15,7 @@ import (
 // printTable prints a line for each row, and reports whether every ratio is within its limit.
 func printTable(out io.Writer, results []*result) bool {
 	ok := true
-	fmt.Fprintf(out, "%s, %s, %d CPUs, medians; ratios are xbuild / bake, with the lowest and highest of a round\n\n",
+	fmt.Fprintf(out, "%s, %s, %d CPUs, medians; ratios are xbuild / bake, or what the row compares with, with the lowest and highest of a round\n\n",
 		time.Now().Format("2006-01-02"), runtime.Version(), runtime.NumCPU())
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "work\txbuild ms\tbake ms\tratio\tat most\t\tclient CPU ms\tdaemon CPU ms\tpeak MB\tflushes\tsent kB")

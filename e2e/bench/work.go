@@ -20,6 +20,8 @@ type work struct {
 	base bool
 	// rich makes targets to be read, not built: with parents, functions, caches and three platforms each.
 	rich bool
+	// dockerfiles makes that many folders with a Dockerfile for the rich targets, in a file of xbuild's own.
+	dockerfiles int
 }
 
 const sharedFiles = 500
@@ -27,6 +29,9 @@ const sharedFiles = 500
 // generate writes the work into a folder: contexts, Dockerfiles, and the same targets as xbuild.hcl and docker-bake.hcl.
 // Outputs and tags differ between the programs, so that neither finds what the other made. registry is host:port.
 func (w work) generate(dir, registry string) error {
+	if w.dockerfiles > 0 {
+		return w.planned(dir)
+	}
 	if w.rich {
 		return write(filepath.Join(dir, "docker-bake.hcl"), w.richFile())
 	}
@@ -115,6 +120,36 @@ func (w work) buildFile(prog, registry string) string {
 	return fmt.Sprintf("group \"default\" {\n  targets = [%s]\n}\n%s", names.String(), b.String())
 }
 
+// service is a Dockerfile whose first stages are cross-compiled and whose last one is emulated.
+const service = `# syntax=docker/dockerfile:1
+FROM golang:1.26-alpine AS base
+WORKDIR /src/%d
+COPY go.mod go.sum ./
+RUN --mount=type=cache,target=/go/pkg/mod go mod download
+
+FROM base AS build
+ARG NAME=dev
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=bind,target=. go build -ldflags "-X main.name=$NAME" -o /out/app ./cmd/app
+
+FROM base AS test
+RUN go test ./...
+
+FROM alpine:3.22 AS image
+RUN apk add --no-cache ca-certificates
+COPY --from=build /out/app /usr/bin/app
+ENTRYPOINT ["/usr/bin/app"]
+`
+
+// planned writes the Dockerfiles, and the rich file with several targets on each of them.
+func (w work) planned(dir string) error {
+	for i := range w.dockerfiles {
+		if err := write(filepath.Join(dir, fmt.Sprintf("service/%d/Dockerfile", i)), fmt.Sprintf(service, i)); err != nil {
+			return err
+		}
+	}
+	return write(filepath.Join(dir, "xbuild.hcl"), w.richFile())
+}
+
 // richFile is the text of a build file that takes some reading.
 func (w work) richFile() string {
 	var b, names strings.Builder
@@ -135,16 +170,20 @@ target "_cached" {
 }
 `)
 	for t := range w.targets {
+		folder := t
+		if w.dockerfiles > 0 {
+			folder = t % w.dockerfiles
+		}
 		fmt.Fprintf(&names, "%q, ", fmt.Sprintf("t%d", t))
 		fmt.Fprintf(&b, `target "t%[1]d" {
   inherits   = ["_cached"]
-  context    = "service/%[1]d"
+  context    = "service/%[2]d"
   tags       = tags("service%[1]d", TAG)
   args       = { NAME = "service%[1]d", NUMBER = format("%%05d", %[1]d) }
   cache-from = ["type=registry,ref=${REGISTRY}/cache:service%[1]d", "${REGISTRY}/cache:main"]
   output     = ["type=image,push=true"]
 }
-`, t)
+`, t, folder)
 	}
 	return fmt.Sprintf("%sgroup \"default\" {\n  targets = [%s]\n}\n", b.String(), names.String())
 }

@@ -23,6 +23,39 @@ func (b *Bed) StartGuardedRegistry(ctx context.Context, name, cert, key, htpassw
 		fmt.Sprintf("auth: {htpasswd: {realm: e2e, path: %q}}\n", htpasswd))
 }
 
+// Registry is a registry that can be killed. [Bed.Close] ends it.
+type Registry struct {
+	Address string // host:port
+	PID     int
+
+	bed          *Bed
+	name, config string
+	stop         func()
+}
+
+// StartRegistry runs a registry of its own, which is empty.
+func (b *Bed) StartRegistry(ctx context.Context, name string) (*Registry, error) {
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{Address: addr, bed: b, name: name, config: filepath.Join(b.Dir, name+".yml")}
+	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", filepath.Join(b.Dir, name), addr)
+	if err := os.WriteFile(r.config, []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, func() { r.stop() })
+	return r, r.Restart(ctx)
+}
+
+// Restart runs it again, at the same address and with the same content. It must not run.
+func (r *Registry) Restart(ctx context.Context) (err error) {
+	if r.PID, r.stop, err = start(filepath.Join(r.bed.Dir, r.name+".log"), "docker-registry", "serve", r.config); err != nil {
+		return err
+	}
+	return ready(ctx, r.name, func() bool { return answers(r.Address) })
+}
+
 // startRegistryWith adds options to the http section and sections to the configuration.
 func (b *Bed) startRegistryWith(ctx context.Context, name, store, listen, more string) (string, error) {
 	addr, err := freeAddress()
@@ -48,14 +81,17 @@ func (b *Bed) startRegistryWith(ctx context.Context, name, store, listen, more s
 			return err == nil
 		})
 	}
-	return addr, ready(ctx, name, func() bool {
-		res, err := http.Get("http://" + addr + "/v2/")
-		if err != nil {
-			return false
-		}
-		res.Body.Close()
-		return res.StatusCode == http.StatusOK
-	})
+	return addr, ready(ctx, name, func() bool { return answers(addr) })
+}
+
+// answers reports whether a registry is at an address.
+func answers(addr string) bool {
+	res, err := http.Get("http://" + addr + "/v2/")
+	if err != nil {
+		return false
+	}
+	res.Body.Close()
+	return res.StatusCode == http.StatusOK
 }
 
 // Daemon is a running buildkitd.

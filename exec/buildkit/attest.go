@@ -46,10 +46,11 @@ func (e *export) attestations() map[string]string {
 }
 
 // byFrontend reports whether the daemon's frontend shall make the result that is attested: provenance then records what
-// it was asked. Where secrets have other names than in the Dockerfile it cannot, since it knows only those.
+// it was asked. Where secrets have other names than in the Dockerfile it cannot, since it knows only those, nor where a wrapper
+// of go is mounted, since it knows nothing of that.
 func (b *build) byFrontend() bool {
 	_, provenance := b.attestations()["attest:provenance"]
-	return provenance && len(b.SecretNames)+len(b.SSHNames) == 0
+	return provenance && len(b.SecretNames)+len(b.SSHNames)+len(b.file.plan.Wrapped) == 0
 }
 
 // solveResult gives the result of a build that was solved before, for an exporter.

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/containerd/platforms"
 	dockerconfig "github.com/docker/cli/cli/config"
@@ -34,10 +33,9 @@ type DialOptions struct {
 	OwnStore *OwnStore
 	// Owner gets the files of local outputs.
 	Owner output.Owner
+	// Caches are the types of caches that a build file may name, if that is known of this daemon: none says it itself.
+	Caches []string
 }
-
-// dialTimeout bounds the first call. A daemon that is there answers in milliseconds.
-const dialTimeout = 10 * time.Second
 
 // Backend is a connection to one BuildKit daemon. Its methods may be called at the same time.
 type Backend struct {
@@ -50,7 +48,8 @@ type Backend struct {
 	engine      *engine
 	dialSession session.Dialer
 
-	probeEvery time.Duration
+	patience patience
+	lost     atomic.Bool // the daemon stopped answering
 }
 
 var _ exec.Backend = (*Backend)(nil)
@@ -71,6 +70,10 @@ func (e *Unreachable) Unwrap() error { return e.Err }
 // Dial connects to the daemon at addr, unix:///path or tcp://host:port, and asks it for its platforms. The error is an
 // [*Unreachable] if nobody answers within ten seconds.
 func Dial(ctx context.Context, addr string, opt DialOptions) (*Backend, error) {
+	return dialPatiently(ctx, addr, opt, usualPatience)
+}
+
+func dialPatiently(ctx context.Context, addr string, opt DialOptions, p patience) (*Backend, error) {
 	u, err := url.Parse(addr)
 	if err != nil || u.Scheme != "unix" && u.Scheme != "tcp" {
 		return nil, fmt.Errorf("BuildKit address %q is not supported: want unix:///path/of/buildkitd.sock or tcp://host:port", addr)
@@ -82,13 +85,13 @@ func Dial(ctx context.Context, addr string, opt DialOptions) (*Backend, error) {
 	if err != nil {
 		return nil, &Unreachable{addr, err}
 	}
-	b := &Backend{addr: addr, opt: opt, client: c, dialSession: c.Dialer(), probeEvery: probeEvery}
+	b := &Backend{addr: addr, opt: opt, client: c, dialSession: c.Dialer(), patience: p}
 	return b.greet(ctx)
 }
 
 // greet makes the first call, which closes the connection if it fails.
 func (b *Backend) greet(ctx context.Context) (*Backend, error) {
-	call, cancel := context.WithTimeout(ctx, dialTimeout)
+	call, cancel := context.WithTimeout(ctx, b.patience.dial)
 	defer cancel()
 	var err error
 	if b.worker, err = b.listPlatforms(call); err != nil {
@@ -118,7 +121,9 @@ func (b *Backend) listPlatforms(ctx context.Context) ([]ocispecs.Platform, error
 func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
 	ps, err := b.worker, error(nil)
 	if !b.dialed.CompareAndSwap(true, false) { // what Dial was told a moment ago need not be asked again
-		ps, err = b.listPlatforms(ctx)
+		call, cancel := context.WithTimeout(ctx, b.patience.dial)
+		ps, err = b.listPlatforms(call)
+		cancel()
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -126,7 +131,7 @@ func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
 		}
 		return plan.NodeFact{}, &Unreachable{b.addr, err}
 	}
-	fact := plan.NodeFact{Name: b.opt.Name}
+	fact := plan.NodeFact{Name: b.opt.Name, Caches: b.opt.Caches}
 	seen := map[schema.Platform]bool{}
 	for _, p := range ps {
 		q := fromOCI(p)
@@ -164,7 +169,7 @@ func cleanMessage(err error) string {
 	s := err.Error()
 	for {
 		t := s
-		for _, p := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: ", "failed to list workers: ", "listing workers for Build: ",
+		for _, p := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: ", "failed to receive status: ", "failed to get status: ", "failed to list workers: ", "listing workers for Build: ",
 			"code = Unavailable desc = ", "code = Unknown desc = ", "code = NotFound desc = ", "code = Internal desc = ",
 			"connection error: desc = ", "transport: ", "Error while dialing: ", "Unavailable: ", "Unknown: ", "NotFound: "} {
 			s = strings.TrimPrefix(s, p)

@@ -189,7 +189,7 @@ func (r *run) writeCache(ctx context.Context, e *cacheExport) error {
 			return err
 		}
 	}
-	_, err := r.client.Build(ctx, opt, product, r.assemble(&e.export), nil)
+	_, err := r.request(ctx, opt, r.assemble(&e.export))
 	if err == nil || ctx.Err() != nil {
 		return nil
 	}

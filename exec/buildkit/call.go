@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -40,7 +41,7 @@ func (b *Backend) Call(ctx context.Context, p *plan.Plan, opt exec.Options) ([]e
 	defer r.session.end()
 	r.locals = &locals{session: r.session.ID()}
 	out := make([]exec.Answer, len(r.builds))
-	_, err = b.client.Build(ctx, r.solveOpt(), product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+	err = b.request(ctx, r.solveOpt(), func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		g, gctx := errgroup.WithContext(ctx)
 		for i, bd := range r.builds {
 			g.Go(func() error {
@@ -50,16 +51,20 @@ func (b *Backend) Call(ctx context.Context, p *plan.Plan, opt exec.Options) ([]e
 			})
 		}
 		return gateway.NewResult(), g.Wait()
-	}, nil)
+	})
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	var lost *lostError
+	if errors.As(err, &lost) { // somebody may still be at work on the answers
+		return nil, r.failures(err)
 	}
 	return out, r.failures(err)
 }
 
 // newCall is a run with nothing in it but one build of each target that is asked, of the Dockerfiles as they stand.
 func (b *Backend) newCall(p *plan.Plan, opt exec.Options) (*run, error) {
-	r := &run{Backend: b, plan: p, opt: opt, emit: func(exec.Event) {}, files: map[string]*sourceFile{}}
+	r := &run{Backend: b, plan: p, opt: opt, emit: func(exec.Event) {}, files: map[*plan.Dockerfile]*sourceFile{}}
 	r.steps = newSteps(p, r.emit)
 	asked := map[string]bool{}
 	for i := range p.Builds {

@@ -40,6 +40,8 @@ type build struct {
 	err    error
 	needed bool // the run fails if it fails
 	lost   bool // it failed, and the run does without it
+	// fallback says why it was built in the alternative way, "" if it was not.
+	fallback string
 	// def is result.state as it is solved; complete after every build is ready.
 	def *llb.Definition
 	// entitlements are the privileges that the build file asks for, here and in linked targets.

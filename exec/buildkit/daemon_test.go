@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -154,8 +155,16 @@ func start(dir, name, network, address, program string, args ...string) (proc *o
 		return nil, nil, err
 	}
 	gone := make(chan struct{})
-	go func() { cmd.Wait(); close(gone) }()
+	var stopped atomic.Bool
+	go func() {
+		err := cmd.Wait()
+		close(gone)
+		if text, _ := os.ReadFile(log.Name()); !stopped.Load() { // a test may have wanted it; if not, this is why all others fail
+			fmt.Fprintf(os.Stderr, "%s of the tests ended (%v); its last words:\n%s\n", name, err, text[max(0, len(text)-8<<10):])
+		}
+	}()
 	stop = func() {
+		stopped.Store(true)
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-gone:

@@ -79,7 +79,7 @@ func (b *Backend) ReadDefinition(ctx context.Context, req DefinitionRequest) (*R
 	defer s.end()
 	r := &run{Backend: b, session: s}
 	var said error // the client gives errors of the function back as the daemon's
-	_, err = b.client.Build(ctx, r.solveOpt(), product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+	err = b.request(ctx, r.solveOpt(), func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		ref, err := solveRef(ctx, gc, *st)
 		if err == nil && file != "" {
 			ref, err = def.open(ctx, gc, ref, *st, file, req.URL)
@@ -89,7 +89,7 @@ func (b *Backend) ReadDefinition(ctx context.Context, req DefinitionRequest) (*R
 		}
 		said = err
 		return gateway.NewResult(), err
-	}, nil)
+	})
 	if err != nil {
 		return nil, b.definitionError(ctx, req.URL, err, said)
 	}
@@ -99,9 +99,12 @@ func (b *Backend) ReadDefinition(ctx context.Context, req DefinitionRequest) (*R
 // definitionError makes one sentence of what went wrong: said, if it is one already.
 func (b *Backend) definitionError(ctx context.Context, url string, err, said error) error {
 	var own *definitionTrouble
+	var lost *lostError
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.As(err, &lost): // and the function may still be at work
+		return &Unreachable{b.addr, err}
 	case errors.As(said, &own):
 		return own
 	}

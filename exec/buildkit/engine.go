@@ -45,13 +45,9 @@ func engineAddress(configDir, name string) (string, error) {
 		if h := os.Getenv("DOCKER_HOST"); h != "" {
 			return h, nil
 		}
-		if name = os.Getenv("DOCKER_CONTEXT"); name == "" {
-			if cfg, err := dockerconfig.Load(configDir); err == nil {
-				name = cfg.CurrentContext
-			}
-		}
+		name = engineContext(configDir)
 	}
-	if name == "" || name == "default" {
+	if name == defaultContext {
 		return defaultEngine, nil
 	}
 	sum := sha256.Sum256([]byte(name))
@@ -66,6 +62,26 @@ func engineAddress(configDir, name string) (string, error) {
 		return "", fmt.Errorf("the docker context %q names no engine", name)
 	}
 	return meta.Endpoints["docker"].Host, nil
+}
+
+// defaultContext is docker's name for the engine that no context names.
+const defaultContext = "default"
+
+// engineContext is the docker context that the docker command would use. docker buildx has a builder of that name.
+func engineContext(configDir string) string {
+	if os.Getenv("DOCKER_HOST") != "" {
+		return defaultContext
+	}
+	if name := os.Getenv("DOCKER_CONTEXT"); name != "" {
+		return name
+	}
+	if configDir == "" {
+		configDir = dockerconfig.Dir()
+	}
+	if cfg, err := dockerconfig.Load(configDir); err == nil {
+		return cmp.Or(cfg.CurrentContext, defaultContext)
+	}
+	return defaultContext
 }
 
 // dialEngine connects to an engine and asks how it keeps images.
@@ -86,10 +102,10 @@ func dialEngine(ctx context.Context, address string) (*engine, error) {
 		return nil, fmt.Errorf("a Docker Engine at %s cannot be reached: unix and tcp are supported", address)
 	}
 	e.dial = func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, at)
+		return (&net.Dialer{Timeout: usualPatience.dial}).DialContext(ctx, network, at)
 	}
 	e.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx) }}}
-	call, cancel := context.WithTimeout(ctx, dialTimeout)
+	call, cancel := context.WithTimeout(ctx, usualPatience.dial)
 	defer cancel()
 	var info struct {
 		ServerVersion string

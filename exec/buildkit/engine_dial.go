@@ -30,7 +30,7 @@ func DialEngine(ctx context.Context, address string, opt DialOptions) (*Backend,
 	if err != nil {
 		return nil, &Unreachable{address, err}
 	}
-	b := &Backend{addr: address, opt: opt, client: c, engine: e, dialSession: e.dialSession, probeEvery: probeEvery}
+	b := &Backend{addr: address, opt: opt, client: c, engine: e, dialSession: e.dialSession, patience: usualPatience}
 	return b.greet(ctx)
 }
 

@@ -95,9 +95,15 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 func (r *run) reportDone() {
 	for _, e := range r.exports {
 		if e.done.Target != "" && e.key == "" {
-			r.outputs = append(r.outputs, e.done)
+			r.addOutput(e.done)
 		}
 	}
+}
+
+func (r *run) addOutput(o exec.OutputResult) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outputs = append(r.outputs, o)
 }
 
 // exportPauses are the times before an export is tried again that a registry did not take.
@@ -291,7 +297,7 @@ func (r *run) report(ctx context.Context, e *export, resp *client.SolveResponse)
 		e.done.Names = strings.Split(e.output.Attrs["name"], ",")
 	}
 	if e.done.Digest != "" {
-		e.done.Platforms = r.platformDigests(ctx, e)
+		r.describe(ctx, e)
 	}
 }
 

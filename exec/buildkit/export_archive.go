@@ -75,7 +75,7 @@ func (r *run) copyToStdout() error {
 		if err != nil {
 			return r.noteExport(fmt.Errorf("the archive cannot be written to standard output: %w", err), exec.OutputFailed, e.builds...)
 		}
-		r.outputs = append(r.outputs, e.done)
+		r.addOutput(e.done)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (r *run) receiveFrom(ctx context.Context, e *export, entry client.ExportEnt
 	e.inlineCache(&opt)
 	maps.Copy(opt.FrontendAttrs, e.attestations())
 	opt.Exports = []client.ExportEntry{entry}
-	return r.client.Build(ctx, opt, product, r.assemble(e), nil)
+	return r.request(ctx, opt, r.assemble(e))
 }
 
 // ownSession gives a request a session of its own, which offers what the run's does except for folders.

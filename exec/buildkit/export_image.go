@@ -91,7 +91,7 @@ func (r *run) exportTo(ctx context.Context, e *export, exporter string, attrs ma
 	opt.Exports = []client.ExportEntry{{Type: exporter, Attrs: attrs}}
 	e.inlineCache(&opt)
 	maps.Copy(opt.FrontendAttrs, e.attestations())
-	return r.client.Build(ctx, opt, product, r.assemble(e), nil)
+	return r.request(ctx, opt, r.assemble(e))
 }
 
 // annotation is [TYPE[PLATFORM],...:]KEY=VALUE.
@@ -125,32 +125,50 @@ func decodeDescriptor(s string) json.RawMessage {
 	return text
 }
 
-// platformDigests finds the digest of each platform's image. The daemon has just made the index, so no registry is
-// asked; nil if the daemon cannot tell.
-func (r *run) platformDigests(ctx context.Context, e *export) map[string]string {
+// describe finds the digest of each platform's image, and the size of all of them as a registry keeps them. The daemon has
+// just made them, so no registry is asked; what the daemon cannot tell stays empty.
+func (r *run) describe(ctx context.Context, e *export) {
+	store := proxy.NewContentStore(r.client.ContentClient())
+	images := map[string]string{}
 	var desc ocispecs.Descriptor
 	if json.Unmarshal(e.done.Descriptor, &desc) != nil || !e.index && !strings.Contains(desc.MediaType, "index") && !strings.Contains(desc.MediaType, "list") {
-		return map[string]string{e.builds[0].Platform.String(): e.done.Digest}
-	}
-	store := proxy.NewContentStore(r.client.ContentClient())
-	d := digest.Digest(e.done.Digest)
-	info, err := store.Info(ctx, d)
-	if err != nil || info.Size > maxIndex {
-		return nil
-	}
-	text, err := content.ReadBlob(ctx, store, ocispecs.Descriptor{Digest: d, Size: info.Size})
-	if err != nil {
-		return nil
-	}
-	var index ocispecs.Index
-	if json.Unmarshal(text, &index) != nil {
-		return nil
-	}
-	out := map[string]string{}
-	for _, m := range index.Manifests {
-		if m.Platform != nil && m.Platform.OS != "unknown" { // attestations
-			out[fromOCI(platforms.Normalize(*m.Platform)).String()] = m.Digest.String()
+		images[e.builds[0].Platform.String()] = e.done.Digest
+	} else {
+		var index ocispecs.Index
+		if !readManifest(ctx, store, e.done.Digest, &index) {
+			return
+		}
+		for _, m := range index.Manifests {
+			if m.Platform != nil && m.Platform.OS != "unknown" { // attestations
+				images[fromOCI(platforms.Normalize(*m.Platform)).String()] = m.Digest.String()
+			}
 		}
 	}
-	return out
+	e.done.Platforms = images
+	if e.key != "" { // an archive is as large as its file
+		return
+	}
+	sizes := map[digest.Digest]int64{}
+	for _, d := range images {
+		var m ocispecs.Manifest
+		if !readManifest(ctx, store, d, &m) {
+			return
+		}
+		for _, b := range append(m.Layers, m.Config) {
+			sizes[b.Digest] = b.Size // a layer of several images is stored once
+		}
+	}
+	for _, n := range sizes {
+		e.done.Bytes += n
+	}
+}
+
+// readManifest reads a manifest or index that the daemon has.
+func readManifest(ctx context.Context, store content.Store, d string, into any) bool {
+	info, err := store.Info(ctx, digest.Digest(d))
+	if err != nil || info.Size > maxIndex {
+		return false
+	}
+	text, err := content.ReadBlob(ctx, store, ocispecs.Descriptor{Digest: digest.Digest(d), Size: info.Size})
+	return err == nil && json.Unmarshal(text, into) == nil
 }

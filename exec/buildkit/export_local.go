@@ -186,7 +186,7 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 	opt := r.solveOpt(items[0].build)
 	maps.Copy(opt.FrontendAttrs, items[0].build.attestations())
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, Attrs: attrs}}
-	_, err := r.client.Build(ctx, opt, product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+	_, err := r.request(ctx, opt, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		res := gateway.NewResult()
 		var ps exptypes.Platforms
 		for _, it := range items {
@@ -203,7 +203,7 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 		}
 		res.AddMeta(exptypes.ExporterPlatformsKey, md)
 		return res, nil
-	}, nil)
+	})
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func (r *run) check(it *localItem) error {
 }
 
 // commitFiles puts the received files and archives where they belong. Nothing is received any more.
-func (r *run) commitFiles(context.Context) error {
+func (r *run) commitFiles(ctx context.Context) error {
 	if r.opt.Read != nil {
 		r.opt.Read()
 	}
@@ -255,6 +255,11 @@ func (r *run) commitFiles(context.Context) error {
 	}
 	if e.staging == nil {
 		return nil
+	}
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if ctx.Err() != nil { // also if the run is over
+		return errStopped
 	}
 	var moves []output.Move
 	var from []string // platform of each move; empty for what holds several
@@ -304,7 +309,7 @@ func (r *run) commitFiles(context.Context) error {
 	}
 	for _, o := range results {
 		o.Unchanged = changed[o] == 0
-		r.outputs = append(r.outputs, *o)
+		r.addOutput(*o)
 	}
 	return nil
 }

@@ -135,6 +135,9 @@ func (r *run) failure(p problem) *exec.Failure {
 		f.Kind = p.kind
 	}
 	f.Err = &causeError{text: sentence(f, p), err: p.err}
+	if st := r.plan.Stage(f.Stage); f.Kind == exec.StepFailed && st != nil && r.isChecked(st.ID) {
+		f.Hint = fmt.Sprintf("stage %s runs on the build platform, with a wrapper of go that gives product builds their target; strategy = \"emulate\" builds it as it is written", st.Stage)
+	}
 	if f.Kind == exec.Unauthorized {
 		f.Hint = fmt.Sprintf("log in to %s; credentials were looked for in %s", registryOf(p.err.Error()), r.configFile())
 	}
@@ -144,7 +147,7 @@ func (r *run) failure(p problem) *exec.Failure {
 // locate finds the step, the stage and the line.
 func (r *run) locate(f *exec.Failure, p problem) {
 	if st := r.steps.find(vertexOf(p.err)); st != nil {
-		f.Step, f.At, f.Source, f.Log = st.name, st.at, st.source, st.logs.lines()
+		f.Step, f.At, f.Source, f.Log, f.LogLines = st.name, st.at, st.source, st.logs.lines(), st.logs.count()
 		if len(st.stages) > 0 {
 			f.Stage = st.stages[0]
 		}
@@ -228,6 +231,9 @@ func sentence(f *exec.Failure, p problem) string {
 		return fmt.Sprintf("%s failed with exit code %d", f.Step, f.ExitCode)
 	}
 	s := cleanMessage(p.err)
+	if grpcerrors.Code(p.err) == codes.Canceled || f.Kind == exec.DaemonLost && strings.Contains(s, "context canceled") {
+		s = "BuildKit broke off what it was asked for, and does not say why" // the run would know if it had been cancelled here
+	}
 	if vertexOf(p.err) == "" {
 		if line, _ := errorRange(p.err); line > 0 && p.build != nil {
 			if t := p.build.baseTrouble(line, s, p.err); t != "" {

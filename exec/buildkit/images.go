@@ -48,8 +48,8 @@ func (b *Backend) Images(ctx context.Context, refs []string) (map[string]plan.Im
 	}
 	defer s.end()
 	r := &run{Backend: b, session: s}
-	_, err = b.client.Build(ctx, r.solveOpt(), product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-		var mu sync.Mutex
+	var mu sync.Mutex
+	err = b.request(ctx, r.solveOpt(), func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		var wg sync.WaitGroup
 		for _, ref := range refs {
 			wg.Go(func() {
@@ -61,7 +61,7 @@ func (b *Backend) Images(ctx context.Context, refs []string) (map[string]plan.Im
 		}
 		wg.Wait()
 		return gateway.NewResult(), context.Cause(ctx)
-	}, nil)
+	})
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

@@ -82,20 +82,28 @@ func (r *run) prime(ctx context.Context, gc gateway.Client, b *build, p *primer)
 // upTo is the part of a build's definition that the last RUN of a stage needs, itself included; nil if there is none.
 func (r *run) upTo(b *build, stage string) *pb.Definition {
 	var head digest.Digest
-	ops := map[digest.Digest]*pb.Op{}
 	for _, raw := range b.def.Def {
 		var op pb.Op
 		if err := op.UnmarshalVT(raw); err != nil {
 			return nil
 		}
 		d := digest.FromBytes(raw)
-		ops[d] = &op
 		// Definitions list what is needed before what needs it, so the last one wins.
 		if st := r.steps.find(d); op.GetExec() != nil && st != nil && slices.Contains(st.stages, stage) {
 			head = d
 		}
 	}
 	if head == "" {
+		return nil
+	}
+	return partOf(b.def, &pb.Input{Digest: string(head)})
+}
+
+// partOf is the part of a definition that a result of one of its steps needs; nil if the step is not in it.
+func partOf(def *llb.Definition, result *pb.Input) *pb.Definition {
+	ops, _, err := operations(def)
+	head := digest.Digest(result.Digest)
+	if err != nil || ops[head] == nil {
 		return nil
 	}
 	needed := map[digest.Digest]bool{}
@@ -110,13 +118,13 @@ func (r *run) upTo(b *build, stage string) *pb.Definition {
 		}
 	}
 	mark(head)
-	out := &llb.Definition{Metadata: b.def.Metadata, Source: b.def.Source, Constraints: b.def.Constraints}
-	for _, raw := range b.def.Def {
+	out := &llb.Definition{Metadata: def.Metadata, Source: def.Source, Constraints: def.Constraints}
+	for _, raw := range def.Def {
 		if needed[digest.FromBytes(raw)] {
 			out.Def = append(out.Def, raw)
 		}
 	}
-	last, err := (&pb.Op{Inputs: []*pb.Input{{Digest: string(head)}}}).MarshalVT()
+	last, err := (&pb.Op{Inputs: []*pb.Input{result}}).MarshalVT()
 	if err != nil {
 		return nil
 	}

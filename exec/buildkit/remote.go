@@ -31,6 +31,9 @@ func GitHost(address string) string {
 // RemoteContext tells whether a context is one that BuildKit reads itself, a git repository or an http(s) address, and
 // whether it reaches it through SSH.
 func RemoteContext(context string) (remote, ssh bool) {
+	if !strings.Contains(context, ":") && !strings.HasPrefix(context, "github.com/") {
+		return false, false // which is true for most, and what follows makes a stack trace for each
+	}
 	if u, err := gitutil.ParseURL(context); err == nil {
 		ssh = u.Scheme == gitutil.SSHProtocol
 	}

@@ -61,8 +61,8 @@ func rewriteOps(def *llb.Definition, change func(d digest.Digest, op *pb.Op) (ch
 	return out, nil
 }
 
-// own gives the build's own steps the names of its secrets and SSH agents, and sees that none of them has a privilege
-// that the build file does not ask for. What came in by links was treated when the linked build was converted.
+// own gives the build's own steps the names of its secrets and SSH agents, mounts the wrapper of go where the plan wants it, and
+// sees that none of them has a privilege that the build file does not ask for. What came in by links was treated when the linked build was converted.
 func (b *build) own() error {
 	linked := map[digest.Digest]bool{}
 	for _, l := range b.links {
@@ -86,14 +86,18 @@ func (b *build) own() error {
 		renamed = renamed || changed
 		return changed, nil
 	})
-	if err != nil || !renamed {
+	if err != nil || !renamed && len(b.file.plan.Wrapped) == 0 {
 		return err
 	}
-	st, err := llb.NewDefinitionOp(def.ToPB())
+	b.def = def
+	if err := b.wrap(linked); err != nil {
+		return err
+	}
+	st, err := llb.NewDefinitionOp(b.def.ToPB())
 	if err != nil {
 		return err
 	}
-	b.def, b.result.state = def, llb.NewState(st)
+	b.result.state = llb.NewState(st)
 	return nil
 }
 

@@ -2,11 +2,12 @@ package buildkit
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/client"
@@ -20,15 +21,6 @@ import (
 // product is how BuildKit is told who asks.
 const product = "xbuild"
 
-// drainTime is how long a cancelled run waits for the daemon's last words.
-const drainTime = 2 * time.Second
-
-// The liveness probe: a daemon that is frozen, or a network that is gone, shows no error by itself.
-const (
-	probeEvery  = 5 * time.Second // and as long to answer
-	probeMisses = 2
-)
-
 // run is one execution of a plan.
 type run struct {
 	*Backend
@@ -38,7 +30,7 @@ type run struct {
 	emit    func(exec.Event)
 	steps   *steps
 	builds  []*build // in plan order
-	files   map[string]*sourceFile
+	files   map[*plan.Dockerfile]*sourceFile
 	session *buildSession
 	locals  *locals
 	images  imageCache
@@ -53,11 +45,16 @@ type run struct {
 
 	cacheStores map[string]content.Store // caches in folders, by the names under which the session serves them
 
+	// writing is held while files are put into place, and by a run that is over. A run does not wait for ever for what it
+	// asked of a daemon that is lost, but a commit is not left halfway.
+	writing sync.Mutex
+
 	mu       sync.Mutex
 	remarks  []string
 	problems []problem
 	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
+	records  []exec.Record
 	engines  map[string]*engine // by address
 
 	stdoutFile *os.File // of an archive for standard output
@@ -91,6 +88,7 @@ func (b *Backend) runOnce(ctx context.Context, p *plan.Plan, opt exec.Options, e
 	}
 	r.locals = &locals{session: r.session.ID()}
 	err = r.hub(ctx)
+	r.writing.Lock()
 	r.session.end()
 	if ctx.Err() != nil {
 		return r.result(), context.Cause(ctx)
@@ -99,31 +97,16 @@ func (b *Backend) runOnce(ctx context.Context, p *plan.Plan, opt exec.Options, e
 }
 
 func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
-	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[string]*sourceFile{}, over: make(chan struct{})}
+	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[*plan.Dockerfile]*sourceFile{}, over: make(chan struct{})}
 	r.steps = newSteps(p, r.emit)
-	byUse := map[plan.Use]*build{}
-	for i := range p.Builds {
-		pb := &p.Builds[i]
-		f, t := p.Dockerfile(pb.Dockerfile), p.Target(pb.Target)
-		if f == nil || t == nil {
-			return nil, fmt.Errorf("the plan has no Dockerfile %q or no target %q", pb.Dockerfile, pb.Target)
-		}
-		if r.files[f.ID] == nil {
-			r.files[f.ID] = newSourceFile(f)
-		}
-		bd := &build{Build: pb, target: t, file: r.files[f.ID], links: map[string]*build{}, ready: make(chan struct{}), solved: make(chan struct{})}
-		for name, u := range pb.Links {
-			l := byUse[u]
-			if l == nil {
-				return nil, fmt.Errorf("the plan builds %s on %s before %s on %s, which it uses", pb.Target, pb.Platform, u.Target, u.Platform)
-			}
-			bd.links[name] = l
-		}
-		byUse[bd.use()] = bd
-		r.builds = append(r.builds, bd)
+	if opt.Status != nil {
+		r.steps.raw = g.raw(opt.Status)
+	}
+	var err error
+	if r.builds, err = r.makeBuilds(p); err != nil {
+		return nil, err
 	}
 	r.markNeeded()
-	var err error
 	if r.private, err = r.newPrivate(); err != nil {
 		return nil, err
 	}
@@ -134,14 +117,44 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 	return r, err
 }
 
+// makeBuilds makes the builds of a plan: the one that is run, or its alternative.
+func (r *run) makeBuilds(p *plan.Plan) ([]*build, error) {
+	var out []*build
+	byUse := map[plan.Use]*build{}
+	for i := range p.Builds {
+		pb := &p.Builds[i]
+		f, t := p.Dockerfile(pb.Dockerfile), r.plan.Target(pb.Target)
+		if f == nil || t == nil {
+			return nil, fmt.Errorf("the plan has no Dockerfile %q or no target %q", pb.Dockerfile, pb.Target)
+		}
+		if r.files[f] == nil {
+			r.files[f] = newSourceFile(f)
+		}
+		bd := &build{Build: pb, target: t, file: r.files[f], links: map[string]*build{}, ready: make(chan struct{}), solved: make(chan struct{})}
+		for name, u := range pb.Links {
+			l := byUse[u]
+			if l == nil {
+				return nil, fmt.Errorf("the plan builds %s on %s before %s on %s, which it uses", pb.Target, pb.Platform, u.Target, u.Platform)
+			}
+			bd.links[name] = l
+		}
+		byUse[bd.use()] = bd
+		out = append(out, bd)
+	}
+	return out, nil
+}
+
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
-	res := &exec.Result{Outputs: r.outputs, Images: r.images.digests(), Missing: r.missed()}
+	r.mu.Lock()
+	outputs, records := slices.Clone(r.outputs), slices.Clone(r.records)
+	r.mu.Unlock()
+	res := &exec.Result{Outputs: outputs, Images: r.images.digests(), Missing: r.missed(), Records: records}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:
 			if b.err == nil {
-				res.Builds = append(res.Builds, exec.BuildResult{Target: b.Target, Platform: b.Platform.String(), Path: b.result.path, Why: b.result.why})
+				res.Builds = append(res.Builds, exec.BuildResult{Target: b.Target, Platform: b.Platform.String(), Path: b.result.path, Why: b.result.why, Fallback: b.fallback})
 			}
 		default:
 		}
@@ -151,21 +164,18 @@ func (r *run) result() *exec.Result {
 
 // hub runs everything inside one gateway build, and returns when the daemon has said all about it.
 func (r *run) hub(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go r.probe(ctx, cancel)
-	var stop context.CancelFunc
-	r.besideCtx, stop = context.WithCancel(ctx)
-	defer stop()
-	status := make(chan *client.SolveStatus)
-	drained, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		defer close(drained)
-		for m := range status {
-			r.steps.update(m)
-		}
-	}()
-	go func() {
+	return r.attended(ctx, func(ctx context.Context) error {
+		var stop context.CancelFunc
+		r.besideCtx, stop = context.WithCancel(ctx)
+		defer stop()
+		status := make(chan *client.SolveStatus)
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			for m := range status {
+				r.steps.update(m)
+			}
+		}()
 		_, err := r.client.Build(ctx, r.solveOpt(), product, r.buildAll, status)
 		if err != nil {
 			stop()
@@ -173,27 +183,8 @@ func (r *run) hub(ctx context.Context) error {
 		close(r.over)
 		<-drained
 		r.beside.Wait()
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return causeOr(ctx, err)
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-done:
-		return causeOr(ctx, err)
-	case <-time.After(drainTime):
-		return context.Cause(ctx)
-	}
-}
-
-// causeOr is the reason why the context ended, if it did, else err.
-func causeOr(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && err != nil {
-		return cause
-	}
-	return err
+		return err
+	})
 }
 
 // solveOpt are the options of a request that shares the run's session, with the privileges of some builds.
@@ -211,7 +202,8 @@ var errStopped = errors.New("a build failed")
 
 // buildAll is the hub: convert, solve, export. It returns an empty result; what it made has gone where it belongs.
 func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll}
+	phases := []func(context.Context, gateway.Client) error{r.convertAll, r.define, r.solveAll, r.settle, r.dropLost, r.verifyAll, r.exportLocals, r.exportAll,
+		r.recordAll}
 	for _, phase := range phases {
 		err := phase(ctx, gc)
 		if ctx.Err() != nil {
@@ -224,10 +216,14 @@ func (r *run) buildAll(ctx context.Context, gc gateway.Client) (*gateway.Result,
 	return gateway.NewResult(), nil
 }
 
-// convertAll makes LLB of every build. Builds wait for those they link to.
 func (r *run) convertAll(ctx context.Context, gc gateway.Client) error {
+	return r.convertBuilds(ctx, gc, r.builds)
+}
+
+// convertBuilds makes LLB of builds. They wait for those they link to.
+func (r *run) convertBuilds(ctx context.Context, gc gateway.Client, builds []*build) error {
 	g, gctx := errgroup.WithContext(ctx)
-	for _, b := range r.builds {
+	for _, b := range builds {
 		g.Go(func() error {
 			defer close(b.ready)
 			b.result, b.err = r.convert(gctx, gc, b)
@@ -246,9 +242,11 @@ func (r *run) convertAll(ctx context.Context, gc gateway.Client) error {
 	return g.Wait()
 }
 
-// define gives every build its final definition and registers the steps.
-func (r *run) define(context.Context, gateway.Client) error {
-	for _, b := range r.builds {
+func (r *run) define(context.Context, gateway.Client) error { return r.defineBuilds(r.builds) }
+
+// defineBuilds gives builds their final definitions and registers the steps.
+func (r *run) defineBuilds(builds []*build) error {
+	for _, b := range builds {
 		if b.err != nil {
 			continue
 		}
@@ -264,42 +262,6 @@ func (r *run) define(context.Context, gateway.Client) error {
 	return nil
 }
 
-// probe ends the run if the daemon stops answering.
-func (r *run) probe(ctx context.Context, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(r.probeEvery)
-	defer tick.Stop()
-	misses := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		call, done := context.WithTimeout(ctx, r.probeEvery)
-		_, err := r.client.Info(call)
-		done()
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err == nil:
-			misses = 0
-			continue
-		}
-		if misses++; misses == probeMisses {
-			cancel(&lostError{err})
-			return
-		}
-	}
-}
-
-// lostError says that the daemon does not answer any more.
-type lostError struct{ err error }
-
-func (e *lostError) Error() string {
-	return "BuildKit does not answer any more: " + cleanMessage(e.err)
-}
-func (e *lostError) Unwrap() error { return e.err }
-
 // gate lets events through until the run has returned.
 type gate struct {
 	mu     sync.RWMutex
@@ -312,6 +274,17 @@ func (g *gate) send(e exec.Event) {
 	defer g.mu.RUnlock()
 	if !g.closed && g.emit != nil {
 		g.emit(e)
+	}
+}
+
+// raw prints messages of the status stream as long as the gate is open.
+func (g *gate) raw(to func([]byte)) func(*client.SolveStatus) {
+	return func(m *client.SolveStatus) {
+		g.mu.RLock()
+		defer g.mu.RUnlock()
+		if line, err := json.Marshal(m); err == nil && !g.closed {
+			to(line)
+		}
 	}
 }
 

@@ -188,7 +188,7 @@ func TestDaemonKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.b.Close()
-		p.b.probeEvery = time.Second
+		p.b.patience.probe = time.Second
 		var at time.Time
 		o := p.runWith(timeout(t, time.Minute), p.plan("x"), exec.Options{}, func(e exec.Event) {
 			if e.Type == exec.StepLog && at.IsZero() {

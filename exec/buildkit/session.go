@@ -19,8 +19,9 @@ import (
 // sends local outputs.
 type buildSession struct {
 	*session.Session
-	dirs *dirSource
-	done chan struct{}
+	dirs  *dirSource
+	done  chan struct{}
+	drain func() time.Duration
 }
 
 // openSession starts the session of a run. Local exports arrive in the staging folder.
@@ -31,7 +32,7 @@ func (r *run) openSession(ctx context.Context) (*buildSession, error) {
 	}
 	more = append(more, r.attachCaches()...)
 	if dir := r.export.dir(); dir != "" {
-		more = append(more, filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, dir)))
+		more = append(more, receiver{dir})
 	}
 	return r.Backend.openSession(ctx, more...)
 }
@@ -42,7 +43,7 @@ func (b *Backend) openSession(ctx context.Context, more ...session.Attachable) (
 	if err != nil {
 		return nil, err
 	}
-	bs := &buildSession{Session: s, dirs: &dirSource{}, done: make(chan struct{})}
+	bs := &buildSession{Session: s, dirs: &dirSource{}, done: make(chan struct{}), drain: b.drainTime}
 	// What a session offers is announced when it starts, so everything is added before.
 	s.Allow(filesync.NewFSSyncProvider(bs.dirs))
 	s.Allow(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: b.credentials()}))
@@ -63,7 +64,7 @@ func (s *buildSession) end() {
 	go s.Close()
 	select {
 	case <-s.done:
-	case <-time.After(drainTime):
+	case <-time.After(s.drain()):
 	}
 }
 

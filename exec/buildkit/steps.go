@@ -28,9 +28,11 @@ type steps struct {
 	emit  func(exec.Event)
 	hide  func(held, data []byte, last bool) (out, rest []byte) // takes secrets out of logs; may be nil
 	order map[string]int                                        // stage ids, by position in the plan
+	raw   func(*client.SolveStatus)                             // takes the stream as it is, without secrets; may be nil
 
 	mu    sync.Mutex
 	known map[digest.Digest]*step
+	said  []*client.VertexLog // what the message at hand makes known of logs, if raw is set
 }
 
 type step struct {
@@ -46,7 +48,9 @@ type step struct {
 	runs               int
 	held               bool // looked up, nothing reported
 	logs               tail
-	unsaid             []byte // the end of the log, in case that it is the beginning of a secret
+	unsaid             []byte        // the end of the log, in case that it is the beginning of a secret
+	vertex             digest.Digest // under which the daemon reports it now
+	stream             int           // that the log came from last
 }
 
 func newSteps(p *plan.Plan, emit func(exec.Event)) *steps {
@@ -156,7 +160,11 @@ func (s *steps) update(m *client.SolveStatus) {
 	}
 	for _, l := range m.Logs {
 		st := s.get(l.Vertex)
+		st.vertex, st.stream = l.Vertex, l.Stream
 		s.log(st, l.Timestamp, l.Data, !st.completed.IsZero())
+	}
+	if s.raw != nil {
+		s.passOn(m)
 	}
 }
 
@@ -169,6 +177,9 @@ func (s *steps) log(st *step, at time.Time, data []byte, last bool) {
 		return
 	}
 	st.logs.write(data)
+	if s.raw != nil {
+		s.said = append(s.said, &client.VertexLog{Vertex: st.vertex, Stream: st.stream, Data: data, Timestamp: at})
+	}
 	s.emit(exec.Event{Type: exec.StepLog, Time: at, Stages: st.stages, Step: st.id, Name: st.name, Line: st.line(), Data: data})
 }
 
@@ -176,6 +187,7 @@ func (s *steps) log(st *step, at time.Time, data []byte, last bool) {
 // look it up, and again if its content is needed.
 func (s *steps) vertex(v *client.Vertex) {
 	st := s.get(v.Digest)
+	st.vertex = v.Digest
 	if st.name == "" {
 		st.name = v.Name
 	}
@@ -198,6 +210,7 @@ func (s *steps) vertex(v *client.Vertex) {
 	}
 	st.held = false
 	s.log(st, st.completed, nil, true)
+	failed := v.Error
 	if ref, ok := strings.CutPrefix(strings.TrimPrefix(st.name, "[internal] "), importing); ok && v.Error != "" {
 		// A build without its cache is only slower, and that of a first run does not exist.
 		why := "it does not exist"
@@ -205,9 +218,9 @@ func (s *steps) vertex(v *client.Vertex) {
 			why = cleanMessage(errors.New(v.Error))
 		}
 		s.emit(exec.Event{Type: exec.Message, Time: st.completed, Name: fmt.Sprintf("the cache %s was not read: %s", ref, why)})
-		v.Error = ""
+		failed = ""
 	}
-	ev.Type, ev.Time, ev.Started, ev.Cached, ev.Err = exec.StepDone, st.completed, st.started, v.Cached, v.Error
+	ev.Type, ev.Time, ev.Started, ev.Cached, ev.Err = exec.StepDone, st.completed, st.started, v.Cached, failed
 	if ev.Started.IsZero() {
 		ev.Started = st.completed
 	}
@@ -265,7 +278,10 @@ func isInternal(title string) bool {
 }
 
 // tail keeps the last lines of a log.
-type tail struct{ buf []byte }
+type tail struct {
+	buf   []byte
+	ended int // lines that were complete, of all that was written
+}
 
 const (
 	tailLines = 20
@@ -274,9 +290,18 @@ const (
 
 func (t *tail) write(p []byte) {
 	t.buf = append(t.buf, p...)
+	t.ended += bytes.Count(p, []byte{'\n'})
 	if n := len(t.buf) - tailBytes; n > tailBytes { // now and then, not for every chunk
 		t.buf = append([]byte(nil), t.buf[n:]...)
 	}
+}
+
+// count is how many lines were written.
+func (t *tail) count() int {
+	if n := len(t.buf); n > 0 && t.buf[n-1] != '\n' {
+		return t.ended + 1
+	}
+	return t.ended
 }
 
 // lines returns the last lines that were written, the last one without a line end included.

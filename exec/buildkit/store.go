@@ -32,7 +32,11 @@ func entryOf(u *client.UsageInfo) StoreEntry {
 
 // DiskUsage lists what the daemon keeps, the largest first.
 func (b *Backend) DiskUsage(ctx context.Context) ([]StoreEntry, error) {
-	usage, err := b.client.DiskUsage(ctx)
+	var usage []*client.UsageInfo
+	err := b.attended(ctx, func(ctx context.Context) (err error) {
+		usage, err = b.client.DiskUsage(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("BuildKit does not tell what it keeps: %s", cleanMessage(err))
 	}
@@ -64,18 +68,28 @@ func (b *Backend) Prune(ctx context.Context, opt PruneOptions) ([]StoreEntry, er
 	if opt.All {
 		opts = append(opts, client.PruneAll)
 	}
-	ch := make(chan client.UsageInfo)
+	removed := make(chan []StoreEntry, 1)
+	err := b.attended(ctx, func(ctx context.Context) error {
+		var out []StoreEntry
+		ch := make(chan client.UsageInfo)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for u := range ch {
+				out = append(out, entryOf(&u))
+			}
+		}()
+		err := b.client.Prune(ctx, ch, opts...)
+		close(ch)
+		<-done
+		removed <- out
+		return err
+	})
 	var out []StoreEntry
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for u := range ch {
-			out = append(out, entryOf(&u))
-		}
-	}()
-	err := b.client.Prune(ctx, ch, opts...)
-	close(ch)
-	<-done
+	select {
+	case out = <-removed:
+	default: // the daemon is lost
+	}
 	if err != nil {
 		return out, fmt.Errorf("BuildKit cannot remove what it keeps: %s", cleanMessage(err))
 	}

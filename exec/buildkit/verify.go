@@ -33,9 +33,11 @@ func (r *run) rewritten(b *build) bool {
 	return slices.ContainsFunc(b.Stages, func(id string) bool { return r.rewroteStage(id) })
 }
 
+// rewroteStage leaves out stages that are checked by their result: that was done (settle.go), and what else is for another
+// machine does not come from them.
 func (r *run) rewroteStage(id string) bool {
 	st := r.plan.Stage(id)
-	return st != nil && st.Evidence != nil
+	return st != nil && st.Evidence != nil && !r.isChecked(id)
 }
 
 // mismatch is what to do about a program for another machine: an error, or a remark if it is the user's own.
@@ -82,14 +84,19 @@ func (r *run) verifyAll(ctx context.Context, gc gateway.Client) error {
 }
 
 func (r *run) verify(ctx context.Context, gc gateway.Client, b *build, roots []string) error {
-	if b.alone() { // its request is open, but its result belongs to that
-		opt := r.solveOpt(b)
-		_, err := r.client.Build(ctx, opt, product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
-			return gateway.NewResult(), r.verifyResult(ctx, gc, b, roots)
-		}, nil)
-		return err
+	return r.within(ctx, gc, b, func(ctx context.Context, gc gateway.Client) error { return r.verifyResult(ctx, gc, b, roots) })
+}
+
+// within calls f with a client that may have the results of a build.
+func (r *run) within(ctx context.Context, gc gateway.Client, b *build, f func(context.Context, gateway.Client) error) error {
+	if !b.alone() {
+		return f(ctx, gc)
 	}
-	return r.verifyResult(ctx, gc, b, roots)
+	// Its request is open, but its result belongs to that.
+	_, err := r.client.Build(ctx, r.solveOpt(b), product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+		return gateway.NewResult(), f(ctx, gc)
+	}, nil)
+	return err
 }
 
 func (r *run) verifyResult(ctx context.Context, gc gateway.Client, b *build, roots []string) error {

@@ -12,6 +12,10 @@ import (
 // call [Main] with the arguments after it.
 const Command = "__daemon"
 
+// CacheTypes are the types of caches that the daemon can read and write. The others are not in the program, which would be
+// much larger with them.
+func CacheTypes() []string { return []string{"registry", "local", "inline"} }
+
 // DefaultIdle is how long a daemon stays without a call unless [Config.Idle] says otherwise.
 const DefaultIdle = 10 * time.Minute
 

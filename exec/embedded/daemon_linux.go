@@ -123,7 +123,11 @@ func serve(f daemonFlags, ready *os.File) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer func() {
+		if s.close() {
+			markEnd(l)
+		}
+	}()
 	listener, err := listen(l.socket)
 	if err != nil {
 		return err
@@ -205,8 +209,9 @@ func (s *server) drain(signals <-chan os.Signal) {
 	<-done
 }
 
-// close ends the builds and closes the databases. It does not wait for ever: the process's end closes the rest.
-func (s *server) close() {
+// close ends the builds and closes the databases. It does not wait for ever: the process's end closes the rest, and the
+// result says whether that is so.
+func (s *server) close() (ended bool) {
 	s.cancel(errors.New("the daemon stops"))
 	done := make(chan error, 1)
 	go func() { done <- s.controller.Close() }()
@@ -215,8 +220,10 @@ func (s *server) close() {
 		if err != nil {
 			logrus.Warnf("closing: %v", err)
 		}
+		return err == nil
 	case <-time.After(closeLimit):
 		logrus.Warnf("closing took more than %s", closeLimit)
+		return false
 	}
 }
 

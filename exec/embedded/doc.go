@@ -45,6 +45,7 @@
 //
 //	buildkit-v1/                 the store: snapshots, content, cache, history
 //	buildkit-v1/tmp/             the daemon's TMPDIR, emptied at its start
+//	buildkit-v1/ended            there while no daemon runs, if the last one ended in good order
 //	buildkit-v1/buildkitd.lock   held by the daemon; the same name as buildkitd's, so that the two exclude each other
 //	daemon.log, daemon.log.1     what the daemon has to say; moved aside at a start above 10 MB
 //	run/xbuild-1.sock            the control socket, mode 0600 (below /run/xbuild, or

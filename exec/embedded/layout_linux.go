@@ -27,6 +27,7 @@ type layout struct {
 	run, socket           string
 	spawnLock, rootLock   string
 	reserve               string
+	endMark               string
 }
 
 func newLayout(state string) layout {
@@ -49,6 +50,7 @@ func newLayout(state string) layout {
 	}
 	l.spawnLock = filepath.Join(l.run, "spawn.lock")
 	l.reserve = filepath.Join(l.state, "reserve")
+	l.endMark = filepath.Join(l.root, "ended")
 	l.rootLock = filepath.Join(l.root, "buildkitd.lock")
 	return l
 }

@@ -100,6 +100,23 @@ func (s *server) build(ctx context.Context, l layout, rootless bool, set setting
 	return nil
 }
 
+// cacheExporters are the caches of [CacheTypes].
+func cacheExporters(sessions *session.Manager, hosts docker.RegistryHosts) map[string]remotecache.ResolveCacheExporterFunc {
+	return map[string]remotecache.ResolveCacheExporterFunc{
+		"registry": registrycache.ResolveCacheExporterFunc(sessions, hosts),
+		"local":    localcache.ResolveCacheExporterFunc(sessions),
+		"inline":   inlinecache.ResolveCacheExporterFunc(),
+	}
+}
+
+// cacheImporters read them; an inline cache is read from its registry.
+func cacheImporters(sessions *session.Manager, hosts docker.RegistryHosts, w worker.Worker) map[string]remotecache.ResolveCacheImporterFunc {
+	return map[string]remotecache.ResolveCacheImporterFunc{
+		"registry": registrycache.ResolveCacheImporterFunc(sessions, w.ContentStore(), hosts),
+		"local":    localcache.ResolveCacheImporterFunc(sessions),
+	}
+}
+
 // closeUnused lets go of files that were removed but are still open, after a call of Prune: what receives a context leaves
 // its file to the garbage collector when the disk is full.
 func closeUnused(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
@@ -132,25 +149,18 @@ func newController(ctx context.Context, l layout, set settings, sessions *sessio
 			"dockerfile.v0": forwarder.NewGatewayForwarder(workers.Infos(), dockerfile.Build),
 			"gateway.v0":    images,
 		},
-		CacheManager: solver.NewCacheManager(ctx, "local", store, worker.NewCacheResultStorage(workers)),
-		ResolveCacheExporterFuncs: map[string]remotecache.ResolveCacheExporterFunc{
-			"registry": registrycache.ResolveCacheExporterFunc(sessions, hosts),
-			"local":    localcache.ResolveCacheExporterFunc(sessions),
-			"inline":   inlinecache.ResolveCacheExporterFunc(),
-		},
-		ResolveCacheImporterFuncs: map[string]remotecache.ResolveCacheImporterFunc{
-			"registry": registrycache.ResolveCacheImporterFunc(sessions, w.ContentStore(), hosts),
-			"local":    localcache.ResolveCacheImporterFunc(sessions),
-		},
-		Entitlements:   entitlements,
-		HistoryDB:      history,
-		HistoryConfig:  historyConfig(set.History),
-		CacheStore:     store,
-		LeaseManager:   w.LeaseManager(),
-		ContentStore:   w.ContentStore(),
-		GarbageCollect: w.GarbageCollect,
-		GracefulStop:   ctx.Done(),
-		MeterProvider:  sdkmetric.NewMeterProvider(),
+		CacheManager:              solver.NewCacheManager(ctx, "local", store, worker.NewCacheResultStorage(workers)),
+		ResolveCacheExporterFuncs: cacheExporters(sessions, hosts),
+		ResolveCacheImporterFuncs: cacheImporters(sessions, hosts, w),
+		Entitlements:              entitlements,
+		HistoryDB:                 history,
+		HistoryConfig:             historyConfig(set.History),
+		CacheStore:                store,
+		LeaseManager:              w.LeaseManager(),
+		ContentStore:              w.ContentStore(),
+		GarbageCollect:            w.GarbageCollect,
+		GracefulStop:              ctx.Done(),
+		MeterProvider:             sdkmetric.NewMeterProvider(),
 	})
 }
 

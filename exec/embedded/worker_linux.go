@@ -66,6 +66,13 @@ func newWorker(ctx context.Context, l layout, rootless bool, set settings, runti
 	if err != nil {
 		return nil, err
 	}
+	if well, err := endedWell(l); err != nil {
+		return nil, err
+	} else if !well {
+		if err := forgetCopies(opt.MetadataStore); err != nil {
+			return nil, err
+		}
+	}
 	opt.Executor, opt.ResourceMonitor, opt.NetworkProviders = steps, monitor, networks
 	opt.Labels = map[string]string{
 		label.Executor: "oci", label.Snapshotter: name, label.Network: "host", label.OCIProcessMode: oci.ProcessSandbox.String(), label.SELinuxEnabled: "false",

@@ -21,6 +21,8 @@ type model struct {
 	exporting string
 	// several says that the plan has several targets, so that a stage's name alone is not clear.
 	several bool
+	order   []string            // names of the targets, as in the plan
+	targets map[string][]*stage // what each uses
 }
 
 // stage is one stage instance of the plan.
@@ -32,6 +34,7 @@ type stage struct {
 	kind      plan.Kind
 	needs     []*stage
 	bases     []*stage // the needs that it is FROM
+	spare     bool     // of the plan's alternative, and not needed so far
 
 	active       []*step // running now, oldest first
 	last         *step   // the latest that ran
@@ -73,20 +76,45 @@ const (
 // and the number of steps is not known beforehand.
 const settleTime = 500 * time.Millisecond
 
+// newStage is a stage of the plan of which nothing has run.
+func (m *model) newStage(ps *plan.Stage) *stage {
+	s := &stage{title: cmp.Or(ps.Stage, "#"+strconv.Itoa(ps.Index)), kind: ps.Kind}
+	for _, u := range ps.For {
+		s.targets = addNew(s.targets, u.Target)
+		s.platforms = addNew(s.platforms, u.Platform)
+	}
+	s.name = s.title
+	if m.several && len(s.targets) == 1 && s.targets[0] != s.title {
+		s.name = s.targets[0] + " " + s.title
+	}
+	return s
+}
+
+// add makes a stage part of the run.
+func (m *model) add(s *stage) {
+	m.stages = append(m.stages, s)
+	for _, t := range s.targets {
+		m.targets[t] = append(m.targets[t], s)
+	}
+}
+
 func newModel(p *plan.Plan, start time.Time) *model {
-	m := &model{byID: map[string]*stage{}, steps: map[string]*step{}, start: start, several: len(p.Targets) > 1}
-	for _, ps := range p.Stages {
-		s := &stage{title: cmp.Or(ps.Stage, "#"+strconv.Itoa(ps.Index)), kind: ps.Kind}
-		for _, u := range ps.For {
-			s.targets = addNew(s.targets, u.Target)
-			s.platforms = addNew(s.platforms, u.Platform)
+	m := &model{byID: map[string]*stage{}, steps: map[string]*step{}, start: start, several: len(p.Targets) > 1, targets: map[string][]*stage{}}
+	for _, t := range p.Targets {
+		m.order = append(m.order, t.Name)
+	}
+	for i := range p.Stages {
+		s := m.newStage(&p.Stages[i])
+		m.byID[p.Stages[i].ID] = s
+		m.add(s)
+	}
+	if p.Alternative != nil {
+		for i := range p.Alternative.Stages {
+			if ps := &p.Alternative.Stages[i]; m.byID[ps.ID] == nil {
+				m.byID[ps.ID] = m.newStage(ps)
+				m.byID[ps.ID].spare = true
+			}
 		}
-		s.name = s.title
-		if m.several && len(s.targets) == 1 && s.targets[0] != s.title {
-			s.name = s.targets[0] + " " + s.title
-		}
-		m.stages = append(m.stages, s)
-		m.byID[ps.ID] = s
 	}
 	for i, ps := range p.Stages {
 		for _, n := range ps.Needs {
@@ -161,6 +189,10 @@ func (m *model) step(e exec.Event) *step {
 	for _, id := range e.Stages {
 		if s := m.byID[id]; s != nil && !slices.Contains(st.stages, s) {
 			st.stages = append(st.stages, s)
+			if s.spare { // now it is part of the run
+				s.spare = false
+				m.add(s)
+			}
 			if st.running {
 				s.begin(st, st.began)
 			}

@@ -183,7 +183,7 @@ func TestCut(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	_, err := New("fancy", &bytes.Buffer{}, guide(), Options{})
-	if want := `"fancy" is not a way to show progress: want one of auto, tty, plain, quiet`; err == nil || err.Error() != want {
+	if want := `"fancy" is not a way to show progress: want one of auto, tty, plain, quiet, json, rawjson, github, gitlab`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	for _, tt := range []struct {

@@ -36,32 +36,61 @@ func (d *plain) Event(e exec.Event) {
 	if d.closed {
 		return
 	}
-	exporting := d.m.exporting
-	st, logs := d.m.apply(e, d.opt.Now())
+	st, logs, done := d.take(e)
 	var b strings.Builder
-	switch {
-	case e.Type == exec.Message && text(e) != "":
-		b.WriteString(text(e) + "\n")
-	case e.Type == exec.Exporting && d.m.exporting != exporting:
-		b.WriteString(d.m.exporting + "\n")
-	case st == nil:
-		return
-	case len(st.stages) > 0 && len(logs) > 0:
-		prefix := d.label(st, true)
-		for _, l := range logs {
-			fmt.Fprintf(&b, "[%s] %s\n", prefix, l)
+	if st == nil && done != "" {
+		b.WriteString(done + "\n")
+	} else if st != nil {
+		if len(logs) > 0 {
+			prefix := d.label(st, true)
+			for _, l := range logs {
+				fmt.Fprintf(&b, "[%s] %s\n", prefix, l)
+			}
 		}
-	}
-	if st != nil && e.Type == exec.StepDone {
-		b.WriteString(d.finished(st, e))
+		switch {
+		case done == "":
+		case len(st.stages) > 0:
+			fmt.Fprintf(&b, "[%s] %s\n", d.label(st, false), done)
+		default:
+			b.WriteString(internal(done) + "\n")
+		}
 	}
 	if b.Len() > 0 {
 		_, _ = io.WriteString(d.w, b.String())
 	}
 }
 
-// finished is the line for a step that is over.
-func (d *plain) finished(st *step, e exec.Event) string {
+// take gives what is to be said of an event: the lines of log that it completes, if the step is of a stage, and how its step ended.
+// Without a step it is a remark on the run.
+func (d *plain) take(e exec.Event) (st *step, logs []string, done string) {
+	exporting := d.m.exporting
+	st, logs = d.m.apply(e, d.opt.Now())
+	switch {
+	case e.Type == exec.Message:
+		return nil, nil, text(e)
+	case e.Type == exec.Exporting && d.m.exporting != exporting:
+		return nil, nil, d.m.exporting
+	case st == nil:
+		return nil, nil, ""
+	case len(st.stages) == 0:
+		logs = nil
+	}
+	if e.Type == exec.StepDone {
+		done = finished(st, e)
+	}
+	return st, logs, done
+}
+
+// internal marks the end of a step outside every stage.
+func internal(done string) string {
+	if strings.HasPrefix(done, "[") {
+		return done
+	}
+	return "[internal] " + done
+}
+
+// finished says how a step ended; empty if that is not worth a line.
+func finished(st *step, e exec.Event) string {
 	bad := e.Err != ""
 	slow := took(e) > internalSlow
 	if !bad && !slow && (st.shown || len(st.stages) == 0) || st.shown && e.Started.Equal(st.shownStart) {
@@ -77,13 +106,7 @@ func (d *plain) finished(st *step, e exec.Event) string {
 	case e.Cached:
 		how = "CACHED"
 	}
-	if len(st.stages) == 0 {
-		if strings.HasPrefix(st.name, "[") {
-			return fmt.Sprintf("%s %s\n", st.name, how)
-		}
-		return fmt.Sprintf("[internal] %s %s\n", st.name, how)
-	}
-	return fmt.Sprintf("[%s] %s %s\n", d.label(st, false), st.name, how)
+	return st.name + " " + how
 }
 
 // label names a step's stages, platforms and kinds. The brief form is for logs: it counts platforms and leaves out kinds.

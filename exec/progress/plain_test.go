@@ -74,7 +74,7 @@ func TestPlain(t *testing.T) {
 [build-client linux/arm64 cross] RUN go build for arm64 CANCELED 1m25s
 writing results
 warning: look here
-✗ binaries  3 platforms   1m40s  10 stages: 1 cached, 1 failed, 1 skipped, 7 canceled
+✗ binaries  3 platforms   1m40s  10 stages (1 shared): 1 cached, 1 failed, 1 skipped, 7 canceled
 `
 	if got := out.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
@@ -146,17 +146,17 @@ func TestSummary(t *testing.T) {
 		want  string
 	}{
 		{"good", exec.Done, map[string]exec.State{base: exec.CachedOut, f: exec.CachedOut}, nil, false,
-			"✓ api       2 platforms    9.0s  3 stages: 1 cached, 2 run\n✓ frontend  linux/amd64    5.0s  2 stages: 2 cached\n"},
+			"✓ api       2 platforms    9.0s  3 stages: 1 cached, 2 run\n✓ frontend  linux/amd64    5.0s  2 stages: 2 cached\n30.0s in all  5 stages (1 shared): 2 cached, 3 run\n"},
 		{"ascii", exec.Done, nil, nil, true,
-			"ok api       2 platforms    9.0s  3 stages: 3 run\nok frontend  linux/amd64    5.0s  2 stages: 2 run\n"},
+			"ok api       2 platforms    9.0s  3 stages: 3 run\nok frontend  linux/amd64    5.0s  2 stages: 2 run\n30.0s in all  5 stages (1 shared): 5 run\n"},
 		{"one fails, the other is built but not written", exec.Done, map[string]exec.State{f: exec.Failed}, []*exec.Failure{failure("frontend")}, false,
-			"- api       2 platforms    9.0s  3 stages: 3 run; not written\n✗ frontend  linux/amd64    5.0s  2 stages: 1 run, 1 failed\n"},
+			"- api       2 platforms    9.0s  3 stages: 3 run; not written\n✗ frontend  linux/amd64    5.0s  2 stages: 1 run, 1 failed\n30.0s in all  5 stages (1 shared): 4 run, 1 failed\n"},
 		{"a shared stage fails", exec.Skipped, map[string]exec.State{base: exec.Failed}, []*exec.Failure{failure("api", "linked", "frontend")}, true,
-			"failed api       2 platforms    9.0s  3 stages: 1 failed, 2 skipped\nfailed frontend  linux/amd64    5.0s  2 stages: 1 failed, 1 skipped\n"},
+			"failed api       2 platforms    9.0s  3 stages: 1 failed, 2 skipped\nfailed frontend  linux/amd64    5.0s  2 stages: 1 failed, 1 skipped\n30.0s in all  5 stages: 1 failed, 4 skipped\n"},
 		{"the results cannot be written", exec.Done, nil, []*exec.Failure{failure()}, false,
-			"✗ api       2 platforms    9.0s  3 stages: 3 run; not written\n✗ frontend  linux/amd64    5.0s  2 stages: 2 run\n"},
+			"✗ api       2 platforms    9.0s  3 stages: 3 run; not written\n✗ frontend  linux/amd64    5.0s  2 stages: 2 run\n30.0s in all  5 stages (1 shared): 5 run\n"},
 		{"interrupted", exec.Canceled, map[string]exec.State{base: exec.Done}, nil, false,
-			"- api       2 platforms    9.0s  3 stages: 1 run, 2 canceled\n- frontend  linux/amd64    5.0s  2 stages: 1 run, 1 canceled\n"},
+			"- api       2 platforms    9.0s  3 stages: 1 run, 2 canceled\n- frontend  linux/amd64    5.0s  2 stages: 1 run, 1 canceled\n30.0s in all  5 stages (1 shared): 1 run, 4 canceled\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newModel(p, start)
@@ -179,7 +179,7 @@ func TestSummary(t *testing.T) {
 func TestSummaryOfOneTarget(t *testing.T) {
 	p := guide()
 	got := summary(p, newModel(p, start), report(p, 12.34, exec.CachedOut, nil), &Options{Color: true})
-	if want := "<green>✓</> <bold>binaries</>  3 platforms   12.3s  10 stages: 10 cached"; len(got) != 1 || readable(got[0]) != want {
+	if want := "<green>✓</> <bold>binaries</>  3 platforms   12.3s  10 stages (1 shared): 10 cached"; len(got) != 1 || readable(got[0]) != want {
 		t.Errorf("got %q, want %s", got, want)
 	}
 }

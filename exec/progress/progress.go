@@ -1,13 +1,14 @@
 // Package progress shows a run to its user while it goes on.
 //
-// In: the plan, then every [exec.Event] of the run, then its [exec.Report]. Out: text on one writer, in one of four
-// modes: a live view for terminals, plain lines for logs, nothing, or what suits the writer. Promised: the live view
-// never exceeds the terminal and leaves one line a target behind; a step that several targets or platforms share is
-// shown once; nothing that a step prints can move the cursor or change a colour. A display does not repeat the log of a
-// failed step at the end: the command prints failures.
+// In: the plan, then every [exec.Event] of the run, then its [exec.Report]. Out: text on one writer, in one of the
+// [Mode]s: a live view for terminals, plain lines for logs, the same in groups for CI services, events as JSON for
+// programs, BuildKit's own stream, or nothing. Promised: the live view never exceeds the terminal and leaves one line a
+// target behind; a step that several targets or platforms share is shown once; nothing that a step prints can move the
+// cursor, change a colour or give orders to a CI service. A display does not repeat the log of a failed step at the end:
+// the command prints failures, except where it prints JSON.
 //
-// Start with [New]. The model (model.go) folds events into the state of every stage and knows no screen; the views turn
-// it into lines.
+// Start with [New], and with [FromEnv] for the mode. The model (model.go) folds events into the state of every stage and
+// knows no screen; the views turn it into lines. json.go has the events for programs, which docs/events.md describes.
 package progress
 
 import (
@@ -16,6 +17,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -29,14 +31,48 @@ type Mode string
 
 // The modes.
 const (
-	Auto  Mode = "auto"  // TTY on a terminal, else Plain
-	TTY   Mode = "tty"   // a live view that is redrawn in place
-	Plain Mode = "plain" // one line for every finished step and every line of its log
-	Quiet Mode = "quiet" // nothing
+	Auto    Mode = "auto"    // TTY on a terminal, else Plain
+	TTY     Mode = "tty"     // a live view that is redrawn in place
+	Plain   Mode = "plain"   // one line for every finished step and every line of its log
+	Quiet   Mode = "quiet"   // nothing
+	JSON    Mode = "json"    // events, one JSON object a line; see docs/events.md
+	RawJSON Mode = "rawjson" // BuildKit's status stream, one JSON object a line, as docker buildx prints it
+	GitHub  Mode = "github"  // Plain in groups that GitHub Actions folds, one a stage
+	GitLab  Mode = "gitlab"  // Plain in sections that GitLab folds, one a stage
 )
 
 // Modes lists the names of the modes, for help and errors.
-func Modes() []string { return []string{string(Auto), string(TTY), string(Plain), string(Quiet)} }
+func Modes() []string {
+	return []string{string(Auto), string(TTY), string(Plain), string(Quiet), string(JSON), string(RawJSON), string(GitHub), string(GitLab)}
+}
+
+// none is what docker buildx calls [Quiet] too.
+const none Mode = "none"
+
+// ForPrograms reports whether the output of a mode is read by programs, so that no text for people may come between.
+func (m Mode) ForPrograms() bool { return m == JSON || m == RawJSON }
+
+// FromEnv is the mode for what the user asked for. In place of Auto it takes BUILDKIT_PROGRESS, as docker buildx does, else
+// that of the CI service whose job this is. The error says what is not a mode.
+func FromEnv(asked string, getenv func(string) string) (Mode, error) {
+	m, from := Mode(asked), "--progress"
+	if v := getenv("BUILDKIT_PROGRESS"); m == Auto && v != "" {
+		m, from = Mode(v), "BUILDKIT_PROGRESS"
+	}
+	switch {
+	case m == none:
+		return Quiet, nil
+	case !slices.Contains(Modes(), string(m)):
+		return "", fmt.Errorf("%s %s: want one of %s", from, m, strings.Join(Modes(), ", "))
+	case m != Auto:
+		return m, nil
+	case getenv("GITHUB_ACTIONS") == "true":
+		return GitHub, nil
+	case getenv("GITLAB_CI") != "":
+		return GitLab, nil
+	}
+	return Auto, nil
+}
 
 // Options of a display. The zero value works: no colour, no terminal, 80 columns and 24 lines.
 type Options struct {
@@ -96,6 +132,13 @@ type Display interface {
 	Close(*exec.Report)
 }
 
+// RawDisplay is a display that wants BuildKit's own stream, which [exec.Options] can deliver.
+type RawDisplay interface {
+	Display
+	// Status shows one message of the stream.
+	Status(line []byte)
+}
+
 // New makes the display of a run of p. Nothing is written before the first event. Write errors are ignored: a run does
 // not fail because nobody watches it.
 func New(mode Mode, w io.Writer, p *plan.Plan, opt Options) (Display, error) {
@@ -113,6 +156,12 @@ func New(mode Mode, w io.Writer, p *plan.Plan, opt Options) (Display, error) {
 		return newTTY(w, p, opt), nil
 	case Plain:
 		return newPlain(w, p, opt), nil
+	case JSON:
+		return newJSON(w, p, opt), nil
+	case RawJSON:
+		return &raw{w: w}, nil
+	case GitHub, GitLab:
+		return newGroups(w, p, opt, mode), nil
 	}
 	return quiet{}, nil
 }
@@ -138,3 +187,16 @@ type quiet struct{}
 
 func (quiet) Event(exec.Event)   {}
 func (quiet) Close(*exec.Report) {}
+
+// raw prints BuildKit's stream.
+type raw struct {
+	quiet
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (r *raw) Status(line []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, _ = r.w.Write(append(slices.Clip(line), '\n'))
+}

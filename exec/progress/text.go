@@ -17,6 +17,9 @@ var cells = &runewidth.Condition{}
 // columnsOf is how wide text is. It adds up characters: a terminal that joins several to one, as some do with emoji,
 // shows less, but none shows more.
 func columnsOf(s string) int {
+	if isPlain(s) {
+		return len(s)
+	}
 	n := 0
 	for _, r := range s {
 		n += cells.RuneWidth(r)

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -29,6 +30,13 @@ type analysis struct {
 	installs map[int]install
 	files    map[int]*files
 	vouched  map[int]Vouch
+
+	// checked says that a wrapper of go tells the product from tools while the steps run, so that hidden commands are no problem
+	// and nothing is given by the environment of a whole step; see [Group.Checked].
+	checked bool
+	// hidden are the first RUNs of stages that run hidden commands, goRuns those of each stage that may call go.
+	hidden map[int]*Run
+	goRuns map[int][]*Run
 }
 
 type install struct {
@@ -37,8 +45,18 @@ type install struct {
 }
 
 func analyse(grp *Group, g *Graph, in CrossInput) *analysis {
-	a := &analysis{grp: grp, g: g, in: in, given: goGiven(in.Graphs, g), stageCompiles: map[int]bool{}, sensitive: map[int]*Run{},
+	a := newAnalysis(grp, g, in)
+	a.given = goGiven(in.Graphs, g)
+	return a.all()
+}
+
+func newAnalysis(grp *Group, g *Graph, in CrossInput) *analysis {
+	return &analysis{grp: grp, g: g, in: in, hidden: map[int]*Run{}, goRuns: map[int][]*Run{}, stageCompiles: map[int]bool{}, sensitive: map[int]*Run{},
 		checks: map[int]bool{}, compile: map[int][]*Run{}, installs: map[int]install{}, files: map[int]*files{}, vouched: in.Vouched}
+}
+
+func (a *analysis) all() *analysis {
+	grp, g := a.grp, a.g
 	for _, i := range grp.Stages {
 		if g.Reached[i] {
 			a.stage(g.Nodes[i])
@@ -115,6 +133,7 @@ func (a *analysis) copied(n *Node, c Copy, fs *files) {
 	default:
 		a.input(n, c.From, c.Image, c.Dest, c.Line)
 	}
+	fs.brought = fs.brought || c.From == nil && c.Image != ""
 	fs.write(c.Dest, false, foreign)
 	named := func(s string) bool { return path.Base(s) == "go" }
 	if lookedUp(n, c.Dest) && slices.ContainsFunc(c.Sources, named) || named(c.Dest) && lookedUp(n, path.Dir(c.Dest)) {
@@ -157,8 +176,9 @@ func lookedUp(n *Node, dir string) bool {
 
 // environment is what pinning sets for a RUN, or why the file's own values stand against it.
 func (a *analysis) environment(r *Run) map[string]string {
-	env := maps.Clone(a.given)
-	if v, _ := r.Env.Get("CGO_ENABLED"); v == "" {
+	env := map[string]string{}
+	maps.Copy(env, a.given)
+	if v, _ := r.Env.Get("CGO_ENABLED"); v == "" && !a.checked {
 		env["CGO_ENABLED"] = "0"
 	}
 	for k, v := range a.automatic() {
@@ -283,6 +303,10 @@ func (a *analysis) call(n *Node, r *Run, fs *files, c call, tainted bool) {
 		return
 	}
 	if p := plainCommand(c, fs.products); p != nil {
+		if a.checked && (p.Hidden || p.Code == "unknown-command" && slices.Contains(fs.tools, c.Args[0].Text)) {
+			a.hide(n, r, c, fs)
+			return
+		}
 		a.add(n, r.Line, p)
 		return
 	}
@@ -290,6 +314,15 @@ func (a *analysis) call(n *Node, r *Run, fs *files, c call, tainted bool) {
 }
 
 func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
+	if a.checked {
+		if a.goRuns[n.Index] = append(a.goRuns[n.Index], r); a.tool(c, fs) {
+			return
+		}
+		if p := a.ownTarget(c); p != nil {
+			a.add(n, r.Line, p)
+			return
+		}
+	}
 	windows := slices.ContainsFunc(a.in.Graphs, func(g *Graph) bool { return g.Target.OS == "windows" })
 	v := judgeGo(c, goContext{node: n, files: fs, windows: windows})
 	if isBuild(c) {
@@ -311,6 +344,10 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 		}
 	}
 	if v.problem != nil {
+		if a.checked && v.problem.Hidden {
+			a.hide(n, r, c, fs)
+			return
+		}
 		a.add(n, r.Line, v.problem)
 		return
 	}
@@ -318,7 +355,7 @@ func (a *analysis) goCall(n *Node, r *Run, fs *files, c call) {
 		if image := official(n.Root().Image); slices.Contains(knownImages, image) && image != "golang" {
 			a.add(n, r.Line, &Problem{Code: "toolchain-unknown", Reason: fmt.Sprintf("Go does not come with %s, so it is not known for which machine it is", n.Root().Image)})
 		}
-		a.add(n, r.Line, cgoOff(c, n, fs))
+		a.add(n, r.Line, a.cgoOff(c, n, fs))
 		if w := fs.embeddable(c.Dir.Text); w != "" {
 			a.add(n, r.Line, &Problem{Code: "foreign-input", Reason: fmt.Sprintf("%s is a file of the build platform, which a program may have in it", w)})
 		}
@@ -346,9 +383,12 @@ func forBrowser(c call) bool {
 }
 
 // cgoOff refuses a go build that may compile C code when it is not told otherwise.
-func cgoOff(c call, n *Node, fs *files) *Problem {
+func (a *analysis) cgoOff(c call, n *Node, fs *files) *Problem {
 	if v := c.Env["CGO_ENABLED"]; v.Text == "0" && !v.Given {
 		return nil
+	}
+	if by := cmp.Or(fs.compiler, n.Root().Image); a.in.UsesC != "" && n.sent() && (fs.compiler != "" || !noCompiler(n.Root().Image)) {
+		return &Problem{Code: "cgo-used", Reason: fmt.Sprintf("%s imports \"C\", and %s may bring a C compiler for it", a.in.UsesC, by)}
 	}
 	if fs.compiler != "" {
 		return &Problem{Code: "package-installed",

@@ -13,6 +13,8 @@ type Problem struct {
 	Reason string // one sentence, without a final full stop
 	Line   int
 	Stage  string
+	// Hidden says that only the commands are not known, and that they may well be nothing but Go's: make, a script, go run.
+	Hidden bool
 }
 
 // Commands whose result does not depend on the machine that runs them, as long as nothing of what they touch does.
@@ -43,6 +45,8 @@ var (
 	downloaders   = strings.Fields("wget curl aria2c scp rsync ftp")
 	archProbes    = strings.Fields("uname arch lscpu getconf")
 	buildRunners  = strings.Fields("make gmake mage task just bazel ninja cmake meson goreleaser xx-go")
+	hiders        = strings.Fields("make gmake mage task just") // of buildRunners
+	shells        = strings.Fields("sh bash ash dash zsh source .")
 	interpreters  = strings.Fields("sh bash ash dash zsh python python3 perl ruby node source . eval exec xargs sudo su chroot")
 )
 
@@ -66,7 +70,7 @@ func plainCommand(c call, products []product) *Problem {
 	name, system := commandName(arg0)
 	if !system {
 		if strings.HasSuffix(arg0, ".sh") || strings.HasPrefix(arg0, "./") || strings.HasPrefix(arg0, "scripts/") || strings.HasPrefix(arg0, "hack/") {
-			return &Problem{Code: "script", Reason: "runs the script " + arg0 + ", whose commands are not in the Dockerfile"}
+			return &Problem{Code: "script", Reason: "runs the script " + arg0 + ", whose commands are not in the Dockerfile", Hidden: isScript(arg0)}
 		}
 		return &Problem{Code: "unknown-command", Reason: "runs " + arg0 + ", which may depend on the machine"}
 	}
@@ -82,13 +86,35 @@ func plainCommand(c call, products []product) *Problem {
 	case slices.Contains(downloaders, name):
 		return &Problem{Code: "download", Reason: name + " downloads files that may be made for one architecture"}
 	case slices.Contains(buildRunners, name):
-		return &Problem{Code: "make", Reason: name + " runs commands that are not in the Dockerfile"}
+		return &Problem{Code: "make", Reason: name + " runs commands that are not in the Dockerfile", Hidden: slices.Contains(hiders, name)}
 	case slices.Contains(interpreters, name):
-		return &Problem{Code: "script", Reason: name + " runs commands that are not in the Dockerfile"}
+		return &Problem{Code: "script", Reason: name + " runs commands that are not in the Dockerfile", Hidden: runsScript(name, c)}
 	case !slices.Contains(neutralCommands, name):
 		return &Problem{Code: "unknown-command", Reason: "runs " + name + ", which may depend on the machine"}
 	}
 	return neutralArgs(name, c)
+}
+
+// isScript tells a script from a program that was built, by its name.
+func isScript(arg0 string) bool {
+	p := strings.TrimPrefix(arg0, "./")
+	return strings.HasSuffix(p, ".sh") || strings.HasSuffix(p, ".bash") || strings.HasPrefix(p, "scripts/") || strings.HasPrefix(p, "hack/")
+}
+
+// runsScript reports whether a shell is called with a file.
+func runsScript(name string, c call) bool {
+	if !slices.Contains(shells, name) {
+		return false
+	}
+	for _, a := range c.Args[1:] {
+		switch {
+		case a.Dyn || strings.HasPrefix(a.Text, "-") && strings.Contains(a.Text, "c"):
+			return false
+		case !strings.HasPrefix(a.Text, "-"):
+			return true
+		}
+	}
+	return false
 }
 
 var (

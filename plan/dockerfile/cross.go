@@ -18,6 +18,12 @@ type CrossInput struct {
 	Foreign func(schema.Platform) bool
 	// Offers reports whether an image exists for the build platform; known is false if nobody was asked.
 	Offers func(ref string) (offers, known bool)
+	// UsesC is the place where a Go file of the main context imports "C", "" if none is known to.
+	UsesC string
+	// Files says that the scripts, make files and programs of the main context were looked at; Probe is what in them asks for
+	// the machine that it runs on, "build.sh:3 asks uname -m", or "" if nothing does.
+	Files bool
+	Probe string
 	// Vouched are stages, by index, that someone answers for; Given is what the forks among them get.
 	Vouched map[int]Vouch
 	Given   Given
@@ -30,6 +36,9 @@ type Group struct {
 	Stages []int // in file order, root included
 	// Problems is empty if the group can be pinned. The first one is the reason to tell.
 	Problems []Problem
+	// Checked says that a group that is not sound can be pinned all the same if a wrapper of the go command takes part, if what it
+	// hands on is looked at, and if there is another way where it is for the wrong machine.
+	Checked bool
 
 	compiles bool
 	// done are the analyses that the judgement stands on.
@@ -99,6 +108,9 @@ func (grp *Group) judge(in CrossInput) {
 				grp.Problems = append(grp.Problems, p)
 			}
 		}
+	}
+	if grp.judgeChecked(in); grp.Checked {
+		return
 	}
 	if !grp.compiles && len(grp.Problems) == 0 && !grp.vouched(in) {
 		n := in.Graphs[0].Nodes[grp.Root]

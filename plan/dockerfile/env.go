@@ -36,7 +36,11 @@ type ImageConfig struct {
 
 // vars is an environment that remembers who set each variable. It is short, so that looking through it beats a map, above all
 // where it is copied for each step.
-type vars struct{ list []variable }
+type vars struct {
+	list   []variable
+	shared bool   // with a clone: it is copied before it changes
+	text   string // what sorted gives; "" if it is not known
+}
 
 type variable struct {
 	key, value string
@@ -53,6 +57,10 @@ func (v *vars) find(key string) *variable {
 }
 
 func (v *vars) set(key, value string, line int) {
+	v.text = ""
+	if v.shared {
+		v.list, v.shared = append(make([]variable, 0, len(v.list)+4), v.list...), false
+	}
 	if have := v.find(key); have != nil {
 		have.value, have.line = value, line
 		return
@@ -76,7 +84,11 @@ func (v *vars) Keys() []string {
 	return out
 }
 
-func (v *vars) clone() *vars { return &vars{list: slices.Clone(v.list)} }
+func (v *vars) clone() *vars {
+	v.shared = true
+	c := *v
+	return &c
+}
 
 // namedIn are the variables that a text names.
 func (v *vars) namedIn(text string) *vars {
@@ -91,6 +103,9 @@ func (v *vars) namedIn(text string) *vars {
 
 // sorted is a text that is equal for equal values.
 func (v *vars) sorted() string {
+	if v.text != "" {
+		return v.text
+	}
 	list := slices.Clone(v.list)
 	slices.SortFunc(list, func(a, b variable) int { return strings.Compare(a.key, b.key) })
 	var b []byte
@@ -98,7 +113,8 @@ func (v *vars) sorted() string {
 		b = append(append(b, x.key...), '=')
 		b = append(strconv.AppendQuote(b, x.value), ';')
 	}
-	return string(b)
+	v.text = string(b)
+	return v.text
 }
 
 // globalVars are the automatic arguments; a build argument of the same name replaces each, as in BuildKit.
@@ -106,7 +122,7 @@ func globalVars(e Env, target string) *vars {
 	if target == "" {
 		target = "default"
 	}
-	v := &vars{}
+	v := &vars{list: make([]variable, 0, 16)}
 	for _, kv := range [][2]string{
 		{"BUILDPLATFORM", e.Build.String()}, {"BUILDOS", e.Build.OS}, {"BUILDOSVERSION", ""},
 		{"BUILDARCH", e.Build.Arch}, {"BUILDVARIANT", e.Build.Variant},

@@ -30,6 +30,10 @@ type File struct {
 	commands [][]parsedCommand
 	// isReference says of each stage that its base, as written, can be an image reference.
 	isReference []bool
+	// expandsImage says that there may be something to expand in a FROM or in a flag.
+	expandsImage bool
+
+	memo memo
 }
 
 // parsedCommand is one instruction of a stage. BuildKit expands a command in place, so that one with something to expand is
@@ -101,6 +105,11 @@ func Parse(path string, text []byte) (*File, diag.List) {
 func (f *File) keep(ast *parser.Node, stages []instructions.Stage) error {
 	at := 0
 	for _, n := range ast.Children {
+		images := n.Flags
+		if strings.EqualFold(n.Value, "FROM") {
+			images = []string{n.Original}
+		}
+		f.expandsImage = f.expandsImage || slices.ContainsFunc(images, func(s string) bool { return strings.ContainsAny(s, f.special()) })
 		switch {
 		case strings.EqualFold(n.Value, "FROM"):
 			st := stages[len(f.from)]
@@ -136,9 +145,15 @@ func (f *File) expands(n *parser.Node, c instructions.Command) bool {
 		return false
 	case *instructions.RunCommand: // only its flags
 		return slices.ContainsFunc(n.Flags, func(s string) bool { return strings.ContainsAny(s, special) })
+	case instructions.SupportsSingleWordExpansion:
+		return len(n.Heredocs) > 0 || strings.ContainsAny(n.Original, special)
 	}
-	return len(n.Heredocs) > 0 || strings.ContainsAny(n.Original, special)
+	return false
 }
+
+// FixedImages reports whether the images of the stages, and those that stages take files from, stand in the file as they
+// are: neither arguments nor the platform change them.
+func (f *File) FixedImages() bool { return !f.expandsImage }
 
 // Find returns the index of a stage by name or number; "" is the last stage.
 func (f *File) Find(name string) (int, bool) {

@@ -23,6 +23,12 @@ type files struct {
 	unknown  bool     // a file of the machine was written to a place that is not known
 	// open says that the image may hold files anywhere.
 	open bool
+	// hidden says that commands ran which are not known, so that they may have written anything. tools are the names of programs
+	// that go install put on PATH, for the machine.
+	hidden bool
+	tools  []string
+	// brought says that files of other places than the main context came in, which may be scripts.
+	brought bool
 	// compiler is the first package installed that may bring a C compiler.
 	compiler string
 }
@@ -31,7 +37,7 @@ func newFiles(open bool) *files { return &files{open: open} }
 
 func (f *files) clone() *files {
 	return &files{products: slices.Clone(f.products), neutral: slices.Clone(f.neutral), foreign: slices.Clone(f.foreign),
-		made: slices.Clone(f.made), unknown: f.unknown, open: f.open, compiler: f.compiler}
+		made: slices.Clone(f.made), unknown: f.unknown, open: f.open, compiler: f.compiler, hidden: f.hidden, brought: f.brought, tools: slices.Clone(f.tools)}
 }
 
 // write notes that something other than go build wrote to p. What is the same on any machine may be written anywhere.
@@ -89,6 +95,7 @@ func (f *files) command(c call, tainted bool) {
 			f.write(join(c.Dir.Text, a.Text), a.Dyn, foreign)
 		}
 	case "git": // brings the same files to any machine
+		f.brought = f.brought || len(args) > 0 && slices.Contains([]string{"clone", "submodule", "pull", "fetch"}, args[0].Text)
 		if len(args) > 1 && args[0].Text == "clone" {
 			dir := args[len(args)-1]
 			if len(args) == 2 {

@@ -21,6 +21,13 @@ type goCall struct {
 
 func bad(code, reason string) goCall { return goCall{problem: &Problem{Code: code, Reason: reason}} }
 
+// hidden is bad for a call that may run any commands of Go's.
+func hidden(code, reason string) goCall {
+	g := bad(code, reason)
+	g.problem.Hidden = true
+	return g
+}
+
 // goContext is what the judgement of a go command needs besides the command.
 type goContext struct {
 	node    *Node
@@ -65,9 +72,11 @@ func judgeGo(c call, in goContext) goCall {
 		return judgeEnv(c, args[1:])
 	case "run", "generate":
 		reason := map[string]string{"run": "go run runs what it built", "generate": "go generate runs programs that are not in the Dockerfile"}[sub]
-		return bad("go-"+sub, reason)
+		return hidden("go-"+sub, reason)
 	default:
-		return bad("go-tool", "go "+sub+" may depend on the machine")
+		g := bad("go-tool", "go "+sub+" may depend on the machine")
+		g.problem.Hidden = sub == "tool"
+		return g
 	}
 }
 
@@ -276,11 +285,11 @@ var plainPath = regexp.MustCompile(`^/[A-Za-z0-9._/-]+$`)
 
 // judgeInstall: compiling for another platform, Go installs to bin/GOOS_GOARCH; pinning adds a link there that leads back to bin.
 func judgeInstall(c call, g goCall, fl goFlags, in goContext) goCall {
-	if v, ok := c.Env["GOBIN"]; ok && (v.Text != "" || v.Dyn) {
-		return bad("go-install", "go install refuses GOBIN when it compiles for another platform")
-	}
 	if in.windows {
 		return bad("go-install", "go install gives programs for windows another name")
+	}
+	if v, ok := c.Env["GOBIN"]; ok && (v.Text != "" || v.Dyn) {
+		return hidden("go-install", "go install refuses GOBIN when it compiles for another platform")
 	}
 	gopath, known := c.Env["GOPATH"]
 	home := c.Env["HOME"]
@@ -293,7 +302,7 @@ func judgeInstall(c call, g goCall, fl goFlags, in goContext) goCall {
 	case in.node.envKnown && (in.node.user == "" || in.node.user == "root" || in.node.user == "0"):
 		gopath = word{Text: "/root/go"}
 	default:
-		return bad("go-install", "it is not known where go install writes to, without GOPATH")
+		return hidden("go-install", "it is not known where go install writes to, without GOPATH")
 	}
 	first, _, _ := strings.Cut(gopath.Text, ":")
 	g.bin = path.Join(first, "bin")

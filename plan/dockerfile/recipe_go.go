@@ -10,7 +10,7 @@ var goHidden = Recipe{
 // goCgo is Go with C code in it.
 var goCgo = Recipe{
 	Code: "go_cgo", Name: "Go with cgo", Images: []string{"golang"},
-	Problems: []string{"cgo-enabled"},
+	Problems: []string{"cgo-enabled", "cgo-used"},
 	Vouch:    VouchFork, If: "the C code needs no library but the C library",
 	Tools: map[string]Tools{
 		"debian": {Env: append([][2]string{{"CGO_ENABLED", `"1"`}}, debianGCC.Env...), RunBefore: debianGCC.RunBefore},

@@ -111,11 +111,11 @@ type Step struct {
 type resolver struct {
 	f      *File
 	env    Env
-	lex    *shell.Lex
 	global *vars
 	byName map[string]*Node
 	nodes  []*Node
 	done   []bool // by index of the stage
+	target string // the platform
 }
 
 // Resolve gives the file the values of one build. Problems are in the file, with its lines.
@@ -124,7 +124,7 @@ func (f *File) Resolve(env Env) (*Graph, diag.List) {
 	if !ok {
 		return nil, f.unknownStage(env.Stage)
 	}
-	r := &resolver{f: f, env: env, lex: shell.NewLex(f.Escape), byName: map[string]*Node{}}
+	r := &resolver{f: f, env: env, byName: map[string]*Node{}, target: env.Target.String()}
 	r.global = globalVars(env, f.targetName(env.Stage))
 	if d := r.metaArgs(f.meta); d != nil {
 		return nil, d
@@ -212,8 +212,7 @@ func (r *resolver) expand(word string, env shell.EnvGetter) (string, error) {
 	if !strings.ContainsAny(word, r.f.special()) {
 		return word, nil
 	}
-	s, _, err := r.lex.ProcessWord(word, env)
-	return s, err
+	return r.f.memo.expand(r.f.Escape, word, env)
 }
 
 func (r *resolver) metaArgs(meta []instructions.ArgCommand) diag.List {
@@ -258,7 +257,7 @@ func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
 			return n, r.bad(n.Line, err)
 		}
 		p, err := schema.ParsePlatform(v)
-		if err != nil && v != r.env.Target.String() {
+		if err != nil && v != r.target {
 			return n, diag.List{}.Errorf("bad-platform", diag.LineRange(r.f.Path, n.Line), "The platform of a stage is not valid",
 				"--platform=%s gives %q.", st.Platform, v)
 		}
@@ -308,18 +307,26 @@ func contextKey(name string) string {
 // Key is a short hash over content keys.
 func Key(parts ...string) string { return hash(parts...) }
 
-func hash(parts ...string) string {
-	n := 0
+func hash(parts ...string) string { return hashOf(make([]byte, 0, 512), parts) }
+
+// hashAfter is hash with one part more, the first.
+func hashAfter(first string, parts []string) string {
+	return hashOf(appendPart(make([]byte, 0, 512), first), parts)
+}
+
+func hashOf(b []byte, parts []string) string {
 	for _, p := range parts {
-		n += len(p) + 12
-	}
-	b := make([]byte, 0, n)
-	for _, p := range parts {
-		b = append(strconv.AppendInt(b, int64(len(p)), 10), ':')
-		b = append(append(b, p...), ',')
+		b = appendPart(b, p)
 	}
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:8])
+	var out [16]byte
+	hex.Encode(out[:], sum[:8])
+	return string(out[:])
+}
+
+func appendPart(b []byte, p string) []byte {
+	b = append(strconv.AppendInt(b, int64(len(p)), 10), ':')
+	return append(append(b, p...), ',')
 }
 
 // find resolves the value of --from or from=: a stage by name or number, else an image or named context.

@@ -18,6 +18,8 @@ type Rewrite struct {
 	Caches map[int]string
 	// Lines maps each line of Text (index 0 is line 1) to the line of the user's file that it stands for.
 	Lines []int
+	// Wrapped are the lines of Text of those RUN instructions for which the wrapper of the go command is mounted.
+	Wrapped []int
 	// Args are build arguments that the text needs, by platform.
 	Args map[schema.Platform]map[string]string
 }
@@ -28,6 +30,7 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 	pin := map[int]bool{}
 	before := map[int][]string{}
 	mounts, caches := map[int]string{}, map[int]string{}
+	wrapped := map[int]bool{}
 	given := f.give(in)
 	for _, grp := range groups {
 		pin[f.Stages[grp.Root].Line] = true
@@ -38,6 +41,9 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 					a = analyse(&grp, g, in)
 				}
 				grp.insert(g, a, before, goArgs(in.Graphs), given)
+				if grp.Checked {
+					grp.wrap(g, a, wrapped)
+				}
 				if scope != "" {
 					grp.addCaches(g, a, scope, mounts, caches)
 				}
@@ -47,6 +53,11 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 	rw := edit(string(f.Text), pin, before, nil)
 	rw.Built = edit(string(f.Text), pin, before, mounts).Text
 	rw.Caches, rw.Args = caches, given.args
+	for i, line := range rw.Lines {
+		if wrapped[line] && (i+1 == len(rw.Lines) || rw.Lines[i+1] != line) { // what is inserted stands before
+			rw.Wrapped = append(rw.Wrapped, i+1)
+		}
+	}
 	return rw
 }
 
@@ -60,7 +71,7 @@ func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args str
 		if r := a.first(n, given); r != nil && before[r.Line] == nil && !a.isGiven(n, given) {
 			before[r.Line] = a.lines(n, r, args, given)
 		}
-		if in, ok := a.installs[i]; ok && a.vouched[i] == "" {
+		if in, ok := a.installs[i]; ok && a.vouched[i] == "" && !a.checked {
 			link := fmt.Sprintf("RUN mkdir -p %s && ln -sfn . %s/${GOOS}_${GOARCH}", in.bin, in.bin)
 			if !slices.Contains(before[in.run.Line], link) {
 				before[in.run.Line] = append(before[in.run.Line], link)
@@ -84,6 +95,9 @@ func (a *analysis) isGiven(n *Node, given *given) bool {
 func (a *analysis) lines(n *Node, r *Run, args string, given *given) []string {
 	if a.vouched[n.Index] == VouchFork {
 		return given.lines(n, r, a, args)
+	}
+	if a.checked {
+		return wrapLines(r)
 	}
 	var lines []string
 	if line := r.declare(func(k string) bool { return strings.Contains(args, k) }); line != "" {

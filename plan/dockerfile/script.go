@@ -16,6 +16,8 @@ type Run struct {
 	Env     *vars
 	Workdir string
 	Mounts  []Mount
+
+	memo *memo // of the file
 }
 
 // Mount is one --mount of a RUN.
@@ -69,7 +71,8 @@ type scriptInput struct {
 }
 
 func (in scriptInput) evaluator() *evaluator {
-	e := &evaluator{known: in.Known, dir: word{Text: in.Run.Workdir}, vars: map[string]word{}, exported: map[string]bool{}, names: map[string]bool{}}
+	n := len(in.Run.Env.list) + len(in.Given)
+	e := &evaluator{known: in.Known, dir: word{Text: in.Run.Workdir}, vars: make(map[string]word, n), exported: make(map[string]bool, n), names: map[string]bool{}}
 	for _, x := range in.Run.Env.list {
 		e.vars[x.key], e.exported[x.key] = word{Text: x.value}, true
 	}
@@ -98,14 +101,11 @@ func parseScript(in scriptInput) script {
 	if why != "" {
 		return script{Opaque: why}
 	}
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(src), "")
-	if err != nil {
-		return script{Opaque: "the shell command cannot be parsed: " + err.Error()}
+	parsed := in.Run.memo.shell(src)
+	if parsed.opaque != "" {
+		return script{Opaque: parsed.opaque}
 	}
-	if why := unfollowable(file); why != "" {
-		return script{Opaque: why}
-	}
-	e.stmts(file.Stmts)
+	e.stmts(parsed.file.Stmts)
 	return e.result()
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -18,15 +19,22 @@ type walker struct {
 	*resolver
 	n   *Node
 	key string
+	on  string // the platform of the stage
 }
 
 // start takes over what the base gives: files, environment, user, folder.
 func (w *walker) start() {
 	n := w.n
 	n.workdir = "/"
+	if w.on = w.target; n.Platform != w.env.Target {
+		w.on = n.Platform.String()
+	}
 	switch {
 	case n.Base != nil:
 		b := n.Base
+		if b.Platform != n.Platform {
+			w.on = b.Platform.String()
+		}
 		n.Env, n.Shell, n.user, n.workdir, n.envKnown = b.Env.clone(), b.Shell, b.user, b.workdir, b.envKnown
 		n.Platform, n.ScratchPlatform = b.Platform, b.ScratchPlatform
 		n.meta = append(n.meta, b.meta...)
@@ -37,7 +45,7 @@ func (w *walker) start() {
 		w.key = hash("scratch")
 		n.envKnown = true
 	default:
-		w.key = hash("image", n.Image, n.Platform.String())
+		w.key = hash("image", n.Image, w.on)
 		c := w.image(n.Image)
 		if c == nil && official(n.Image) == "golang" { // as it has always been
 			n.workdir = "/go"
@@ -105,7 +113,7 @@ func parseTriggers(triggers []string) ([]instructions.Command, error) {
 func (w *walker) finish() diag.List {
 	n := w.n
 	n.FS = w.key
-	config := append([]string{"config", n.Platform.String(), n.user, n.workdir}, n.meta...)
+	config := append([]string{"config", w.on, n.user, n.workdir}, n.meta...)
 	n.ID = hash(append(config, n.FS, w.n.Env.sorted())...)
 	return nil
 }
@@ -113,7 +121,7 @@ func (w *walker) finish() diag.List {
 // step appends a step whose key depends on the steps before and on parts. env is what it sees: all variables for a RUN, those
 // that it names for the others.
 func (w *walker) step(line int, env *vars, deps map[string]string, parts ...string) {
-	w.key = hash(append([]string{w.key}, parts...)...)
+	w.key = hashAfter(w.key, parts)
 	w.n.Steps = append(w.n.Steps, Step{Line: line, Key: w.key, env: env, deps: deps})
 }
 
@@ -140,7 +148,10 @@ type stageError struct{ diags diag.List }
 func (e *stageError) Error() string { return e.diags[0].Detail }
 
 func (w *walker) command(c instructions.Command, expand bool) error {
-	raw := fmt.Sprint(c)
+	raw := ""
+	if _, isRun := c.(*instructions.RunCommand); !isRun { // of which nobody asks for it
+		raw = fmt.Sprint(c)
+	}
 	if _, isArg := c.(*instructions.ArgCommand); !isArg && expand {
 		if ex, ok := c.(instructions.SupportsSingleWordExpansion); ok {
 			if err := ex.Expand(func(s string) (string, error) { return w.expand(s, w.n.Env) }); err != nil {
@@ -225,13 +236,13 @@ func (w *walker) arg(c *instructions.ArgCommand, line int) error {
 func (w *walker) run(c *instructions.RunCommand, line int) error {
 	n := w.n
 	deps := map[string]string{}
-	parts := []string{"run", n.Platform.String(), n.user, n.workdir, strings.Join(n.Shell, "\x00"), strings.Join(c.CmdLine, "\x00"),
-		fmt.Sprint(c.PrependShell), instructions.GetNetwork(c), instructions.GetSecurity(c), w.n.Env.sorted()}
+	parts := []string{"run", w.on, n.user, n.workdir, strings.Join(n.Shell, "\x00"), strings.Join(c.CmdLine, "\x00"),
+		strconv.FormatBool(c.PrependShell), instructions.GetNetwork(c), instructions.GetSecurity(c), w.n.Env.sorted()}
 	for _, f := range c.Files {
 		parts = append(parts, "file", f.Name, f.Data)
 	}
 	parts = append(parts, w.env.RunKeys...)
-	r := &Run{Line: line, EndLine: max(lastLine(c.Location()), line), Cmd: c, Env: n.Env.clone(), Workdir: n.workdir}
+	r := &Run{Line: line, EndLine: max(lastLine(c.Location()), line), Cmd: c, Env: n.Env.clone(), Workdir: n.workdir, memo: &w.f.memo}
 	for _, m := range instructions.GetMounts(c) {
 		parts = append(parts, "mount", string(m.Type), m.From, m.Source, m.Target, m.CacheID, fmt.Sprint(m.ReadOnly, m.Required, m.SizeLimit, m.CacheSharing), optional(m.Env), optional(m.Mode), optional(m.UID), optional(m.GID))
 		if name := w.privateName(m); name != "" {
@@ -315,13 +326,13 @@ func (w *walker) dep(via, from string, paths []string, line int) (*Dep, string, 
 	// BuildKit resolves an image that only files are taken from for the target platform.
 	d.Image = image
 	w.n.Deps = append(w.n.Deps, d)
-	return &d, hash("image", image, w.env.Target.String()), nil
+	return &d, hash("image", image, w.target), nil
 }
 
 func (w *walker) copy(c *instructions.CopyCommand, line int, raw string) error {
 	cp := Copy{Line: line, Sources: c.SourcePaths, Dest: w.abs(c.DestPath)}
 	deps := map[string]string{}
-	parts := []string{"copy", strings.Join(c.SourcePaths, "\x00"), cp.Dest, fmt.Sprint(strings.HasSuffix(c.DestPath, "/")), c.Chown, c.Chmod,
+	parts := []string{"copy", strings.Join(c.SourcePaths, "\x00"), cp.Dest, strconv.FormatBool(strings.HasSuffix(c.DestPath, "/")), c.Chown, c.Chmod,
 		fmt.Sprint(c.Link, c.Parents, c.ExcludePatterns)}
 	for _, s := range c.SourceContents {
 		parts = append(parts, "inline", s.Path, s.Data)

@@ -60,7 +60,7 @@ func (a *app) call(ctx context.Context, p *plan.Plan, b exec.Backend, opt callOp
 	if err != nil {
 		var f *exec.Failure
 		if ctx.Err() == nil && errors.As(err, &f) {
-			fmt.Fprint(a.err, failureText(f, diag.Error, p, src))
+			fmt.Fprint(a.err, a.failureText(f, diag.Error, p, src))
 			return true, &exitError{code: ExitFailed}
 		}
 		return true, err

@@ -43,6 +43,10 @@ type app struct {
 	getenv   func(string) string
 	// errIsTerminal says that a person watches stderr.
 	errIsTerminal bool
+	// github says that GitHub's runner reads stderr, and turns the lines for it into annotations.
+	github bool
+	// whole says where the whole log of a failed step is.
+	whole string
 }
 
 // exitError ends the command with a code. A message is printed unless it is empty.
@@ -62,7 +66,7 @@ func (e *exitError) Unwrap() error { return e.err }
 // Main runs one command and returns its exit code.
 func Main(args []string) int {
 	if len(args) > 0 && args[0] == embedded.Command {
-		start.Done(0)
+		start.Daemon()
 		return embedded.Main(args[1:])
 	}
 	logrus.SetOutput(io.Discard) // libraries have remarks that are not for users
@@ -91,6 +95,7 @@ func (a *app) exit(err error) int {
 	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(a.err, "xbuild: %s\n", msg)
+		a.annotate(diag.List{{Severity: diag.Error, Code: "xbuild", Summary: msg}}, nil)
 	}
 	return code
 }
@@ -146,6 +151,7 @@ func (a *app) report(l diag.List, src diag.Sources) error {
 		return nil
 	}
 	fmt.Fprint(a.err, diag.Text(l, src))
+	a.annotate(l, nil)
 	if l.HasErrors() {
 		return &exitError{code: ExitUsage}
 	}

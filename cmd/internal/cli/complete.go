@@ -64,7 +64,7 @@ func (s suggester) flags(command string) map[string]cobra.CompletionFunc {
 		"var":       s.variables,
 		"set":       s.sets,
 		"platform":  s.platforms,
-		"strategy":  words(strings.Split(strategyNames(), ", ")...),
+		"strategy":  s.strategies,
 		"progress":  words(progress.Modes()...),
 		"call":      words("build", "check", "outline", "targets"),
 		"list":      words("targets", "variables", "type=targets,format=json", "type=variables,format=json"),
@@ -178,6 +178,15 @@ func described(word, text string) string {
 		return word
 	}
 	return word + "\t" + text
+}
+
+// strategies suggests the modes, and the strategy blocks with their descriptions.
+func (s suggester) strategies(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	out := strings.Split(strategyNames(), ", ")
+	for _, b := range s.resolved(c).Strategies {
+		out = append(out, described(string(b.Ref()), b.Description))
+	}
+	return out, none
 }
 
 // variables suggests NAME= for --var.

@@ -36,8 +36,18 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	if err != nil {
 		return nil, &exitError{ExitUnreachable, err}
 	}
-	opt.Name, opt.OwnStore = "embedded", ownStore(cfg)
+	opt.Name, opt.Caches, opt.OwnStore = "embedded", a.embeddedCaches(), ownStore(cfg)
 	return buildkit.Dial(ctx, addr, opt)
+}
+
+// embeddedCaches are the types of caches that a build file may name for the embedded BuildKit. That of GitHub is left out of a
+// run anyway where the environment is not that of GitHub's runners.
+func (a *app) embeddedCaches() []string {
+	caches := embedded.CacheTypes()
+	if a.getenv("ACTIONS_RUNTIME_TOKEN") == "" {
+		caches = append(caches, "gha")
+	}
+	return caches
 }
 
 func ownStore(cfg embedded.Config) *buildkit.OwnStore {

@@ -38,6 +38,7 @@ func (a *app) planWith(cfg *schema.Config, req plan.Request, facts plan.Facts) (
 func gather(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend) (plan.Facts, error) {
 	facts := plan.Facts{Dockerfiles: readDockerfiles(cfg), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
 	if b == nil {
+		facts.Files = filesFacts(plan.Needs(cfg, req, facts).Files)
 		return facts, nil
 	}
 	node, err := b.Node(ctx)
@@ -45,8 +46,10 @@ func gather(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Ba
 		return facts, err
 	}
 	facts.Nodes = []plan.NodeFact{node}
-	if refs := plan.Needs(cfg, req, facts); len(refs) > 0 {
-		facts.Images, err = b.Images(ctx, refs)
+	want := plan.Needs(cfg, req, facts)
+	facts.Files = filesFacts(want.Files)
+	if len(want.Images) > 0 {
+		facts.Images, err = b.Images(ctx, want.Images)
 	}
 	return facts, err
 }

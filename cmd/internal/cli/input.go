@@ -43,7 +43,7 @@ func (f *inputFlags) register(c *cobra.Command) {
 	f.registerSets(c)
 	fl := c.Flags()
 	fl.StringSliceVar(&f.platforms, "platform", nil, "build only these of the declared platforms")
-	fl.StringVar(&f.strategy, "strategy", "", "strategy of every target: "+strategyNames())
+	fl.StringVar(&f.strategy, "strategy", "", "strategy of every target: "+strategyNames()+", or strategy.NAME")
 }
 
 // registerFiles adds the flags that say which build files to read, and their variables.
@@ -278,7 +278,7 @@ func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir str
 
 // env is the world in which the build files are evaluated.
 func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
-	env := hcl.Env{Dir: dir, Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
+	env := hcl.Env{Dir: dir, Strategy: schema.Strategy(f.strategy), Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
 		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}
 	const relative = "BUILDX_BAKE_FILE_RELATIVE_PATHS"
 	if v := strings.TrimSpace(os.Getenv(relative)); v != "" {
@@ -401,10 +401,20 @@ func (f *inputFlags) request(cfg *schema.Config, targets []string) (plan.Request
 		}
 		req.Platforms = append(req.Platforms, p)
 	}
-	if f.strategy == "" || slices.Contains(schema.Strategies, req.Strategy) {
-		return req, nil
+	return req, f.checkStrategy(cfg)
+}
+
+// checkStrategy refuses a strategy that is neither a mode nor a block of the build files.
+func (f *inputFlags) checkStrategy(cfg *schema.Config) error {
+	s := schema.Strategy(f.strategy)
+	if s == "" || slices.Contains(schema.Strategies, s) || cfg.StrategyBlock(s) != nil {
+		return nil
 	}
-	return req, &exitError{ExitUsage, fmt.Errorf("--strategy %s: want one of %s", f.strategy, strategyNames())}
+	names := strategyNames()
+	for _, b := range cfg.Strategies {
+		names += ", " + string(b.Ref())
+	}
+	return &exitError{ExitUsage, fmt.Errorf("--strategy %s: want one of %s", f.strategy, names)}
 }
 
 // errText drops the operation and path that os errors repeat.

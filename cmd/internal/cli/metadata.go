@@ -5,54 +5,76 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/plan"
 )
 
-// metadata is what --metadata-file holds of one target: Bake's keys, and the digest of each platform's image.
-type metadata struct {
-	Config     string                    `json:"containerimage.config.digest,omitempty"`
-	Descriptor json.RawMessage           `json:"containerimage.descriptor,omitempty"`
-	Digest     string                    `json:"containerimage.digest,omitempty"`
-	Name       string                    `json:"image.name,omitempty"`
-	Platforms  map[string]platformResult `json:"xbuild.platforms,omitempty"`
+// metadataProvenance is what to tell of provenance: what BUILDX_METADATA_PROVENANCE says, else the least.
+func (a *app) metadataProvenance() string {
+	v := a.getenv("BUILDX_METADATA_PROVENANCE")
+	if b, err := strconv.ParseBool(v); v == "disabled" || err == nil && !b {
+		return ""
+	}
+	if v == exec.ProvenanceMax {
+		return v
+	}
+	return exec.ProvenanceMin
 }
 
-type platformResult struct {
-	Digest string `json:"containerimage.digest"`
-}
-
-// metadataOf collects the metadata of a run, by target. Of several images of one target the first counts; all their names are
-// listed, and the images of single platforms are found by platform.
-func metadataOf(p *plan.Plan, rep *exec.Report) map[string]*metadata {
-	out := map[string]*metadata{}
+// metadataOf collects the metadata of a run, by target: Bake's keys, and the digest of each platform's image. Of several images
+// of one target the first counts; all their names are listed, and the images of single platforms are found by platform.
+func metadataOf(p *plan.Plan, rep *exec.Report) map[string]map[string]any {
+	out := map[string]map[string]any{}
 	for _, t := range p.Targets {
 		if t.Requested {
-			out[t.Name] = &metadata{}
+			out[t.Name] = map[string]any{}
 		}
 	}
+	names, platforms := map[string][]string{}, map[string]map[string]any{}
 	for _, o := range rep.Outputs {
 		m := out[o.Target]
 		if m == nil || o.Digest == "" {
 			continue
 		}
-		if m.Digest == "" {
-			m.Config, m.Descriptor, m.Digest = o.Config, o.Descriptor, o.Digest
+		if m["containerimage.digest"] == nil {
+			m["containerimage.digest"] = o.Digest
+			if o.Config != "" {
+				m["containerimage.config.digest"] = o.Config
+			}
+			if len(o.Descriptor) > 0 {
+				m["containerimage.descriptor"] = o.Descriptor
+			}
 		}
 		for _, n := range o.Names {
-			if !strings.Contains(","+m.Name+",", ","+n+",") {
-				m.Name = strings.TrimPrefix(m.Name+","+n, ",")
+			if !slices.Contains(names[o.Target], n) {
+				names[o.Target] = append(names[o.Target], n)
+				m["image.name"] = strings.Join(names[o.Target], ",")
 			}
 		}
 		for platform, d := range o.Platforms {
-			if m.Platforms == nil {
-				m.Platforms = map[string]platformResult{}
+			if platforms[o.Target] == nil {
+				platforms[o.Target] = map[string]any{}
+				m["xbuild.platforms"] = platforms[o.Target]
 			}
-			if _, ok := m.Platforms[platform]; !ok {
-				m.Platforms[platform] = platformResult{d}
+			if _, ok := platforms[o.Target][platform]; !ok {
+				platforms[o.Target][platform] = map[string]string{"containerimage.digest": d}
 			}
+		}
+	}
+	for _, r := range rep.Records {
+		m := out[r.Target]
+		if m == nil {
+			continue
+		}
+		if r.Ref != "" {
+			m["buildx.build.ref"] = r.Ref
+		}
+		for platform, p := range r.Provenance {
+			m[strings.TrimSuffix("buildx.build.provenance/"+platform, "/")] = p
 		}
 	}
 	return out

@@ -81,7 +81,7 @@ func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []str
 	if err != nil {
 		return err
 	}
-	differs := planDiff(p) != ""
+	differs := adapted(p)
 	if f.out != "" {
 		if differs, err = a.savePlan(f.out, p, cfg); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -83,9 +84,12 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if f.jobs < 0 {
 		return &exitError{ExitUsage, fmt.Errorf("-j %d: want a positive number", f.jobs)}
 	}
-	if !validMode(f.progress) {
-		return &exitError{ExitUsage, fmt.Errorf("--progress %s: want one of %s", f.progress, strings.Join(progress.Modes(), ", "))}
+	mode, err := progress.FromEnv(f.progress, a.getenv)
+	if err != nil {
+		return &exitError{ExitUsage, err}
 	}
+	events := a.err
+	a.speak(mode)
 	if err := in.checkAllow(); err != nil {
 		return err
 	}
@@ -99,20 +103,31 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 			return a.orInterrupted(ctx, err)
 		}
 	}
-	if d := j.decision; d != nil && len(d.Unchanged) > 0 && f.progress != string(progress.Quiet) {
+	if d := j.decision; d != nil && len(d.Unchanged) > 0 && mode != progress.Quiet && mode != progress.RawJSON {
 		fmt.Fprint(a.err, unchangedText(d))
 	}
-	rep, err := a.execute(ctx, j, f, exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast})
+	opt := exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast}
+	if f.metadata != "" {
+		opt.Provenance = a.metadataProvenance()
+	}
+	rep, err := a.execute(ctx, j, screen{mode, events}, opt)
 	if err != nil {
 		return err
 	}
-	if err := a.finish(rep, j.plan, j.sources); err != nil || f.metadata == "" {
-		return err
+	a.summarize(rep, j.plan)
+	err = a.finish(rep, j, mode)
+	if f.metadata != "" && rep.Err == nil { // also if optional platforms are missing
+		if werr := writeMetadata(f.metadata, j.plan, rep); werr != nil {
+			return &exitError{ExitFailed, werr}
+		}
 	}
-	if err := writeMetadata(f.metadata, j.plan, rep); err != nil {
-		return &exitError{ExitFailed, err}
-	}
-	return nil
+	return err
+}
+
+// screen is where progress goes, and how.
+type screen struct {
+	mode progress.Mode
+	w    io.Writer
 }
 
 // job is a plan that is ready to be run.
@@ -131,17 +146,26 @@ func (j *job) close() {
 }
 
 // execute runs what has to run, and remembers it.
-func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options) (*exec.Report, error) {
+func (a *app) execute(ctx context.Context, j *job, scr screen, opt exec.Options) (*exec.Report, error) {
 	rep := &exec.Report{}
+	part := j.plan
+	if j.decision != nil {
+		part = j.plan.Without(j.decision.Unchanged)
+	}
+	shown := part
+	if scr.mode == progress.JSON { // a program wants all of it, what a person looks at is what is done
+		shown = j.plan
+	}
+	display, err := progress.New(scr.mode, scr.w, shown, a.progressOptions(scr.w))
+	if err != nil {
+		return nil, &exitError{ExitUsage, err}
+	}
 	if j.backend != nil {
-		part := j.plan
 		if j.decision != nil {
-			part = j.plan.Without(j.decision.Unchanged)
 			opt.Reading, opt.Read = j.decision.Reading, j.decision.Read
 		}
-		display, err := progress.New(progress.Mode(f.progress), a.err, part, a.progressOptions())
-		if err != nil {
-			return nil, &exitError{ExitUsage, err}
+		if raw, ok := display.(progress.RawDisplay); ok {
+			opt.Status = raw.Status
 		}
 		start.Done(len(part.Builds))
 		r := exec.Start(ctx, part, j.backend, opt)
@@ -149,20 +173,24 @@ func (a *app) execute(ctx context.Context, j *job, f *runFlags, opt exec.Options
 			display.Event(e)
 		}
 		rep = r.Wait()
-		display.Close(rep)
-		if f.progress != string(progress.Quiet) && rep.Err == nil {
+		if scr.mode != progress.JSON {
+			display.Close(rep)
+		}
+		if scr.mode != progress.Quiet && !scr.mode.ForPrograms() && rep.Err == nil {
 			fmt.Fprint(a.err, pathsText(rep))
 		}
 	}
-	if j.decision == nil {
-		return rep, nil
-	}
-	if j.backend != nil {
-		if err := j.decision.Remember(rep); err != nil {
-			fmt.Fprintf(a.err, "note: the next run cannot tell what is unchanged: %v\n", err)
+	if j.decision != nil {
+		if j.backend != nil {
+			if err := j.decision.Remember(rep); err != nil {
+				fmt.Fprintf(a.err, "note: the next run cannot tell what is unchanged: %v\n", err)
+			}
 		}
+		rep.Complete(j.plan, j.decision.Outputs)
 	}
-	rep.Complete(j.plan, j.decision.Outputs)
+	if scr.mode == progress.JSON {
+		display.Close(rep)
+	}
 	return rep, nil
 }
 
@@ -260,15 +288,6 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	return &job{plan: p, sources: sources, backend: b}, nil
 }
 
-func validMode(m string) bool {
-	for _, x := range progress.Modes() {
-		if x == m {
-			return true
-		}
-	}
-	return false
-}
-
 // orInterrupted tells an interrupt from the error that it caused.
 func (a *app) orInterrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -278,20 +297,19 @@ func (a *app) orInterrupted(ctx context.Context, err error) error {
 }
 
 // finish prints the failures or the results of a run.
-func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
+func (a *app) finish(rep *exec.Report, j *job, mode progress.Mode) error {
 	if rep.Interrupted {
 		return &exitError{ExitInterrupted, errors.New("interrupted; nothing was written")}
 	}
-	if rep.Err != nil {
-		for _, f := range rep.Failures {
-			fmt.Fprint(a.err, failureText(f, diag.Error, p, src))
+	p := j.plan
+	if mode != progress.JSON { // whose events have told
+		if rep.Err != nil {
+			a.printFailures(rep.Failures, diag.Error, j)
 		}
-	}
-	for _, f := range rep.Missing {
-		fmt.Fprint(a.err, failureText(f, diag.Warning, p, src))
+		a.printFailures(rep.Missing, diag.Warning, j)
 	}
 	if rep.Err != nil {
-		if len(rep.Outputs) > 0 { // only the last phase of a run can fail with something done
+		if len(rep.Outputs) > 0 && mode != progress.JSON { // only the last phase of a run can fail with something done
 			fmt.Fprintf(a.err, "done before that:\n%s", resultsText(rep, p))
 		}
 		return &exitError{code: ExitFailed}
@@ -301,8 +319,16 @@ func (a *app) finish(rep *exec.Report, p *plan.Plan, src diag.Sources) error {
 		out = a.err // standard output has the archive
 	}
 	fmt.Fprint(out, resultsText(rep, p))
+	fmt.Fprint(a.err, fallbackText(rep))
 	if missing := missingText(rep, p); missing != "" {
 		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
 	}
 	return nil
+}
+
+func (a *app) printFailures(list []*exec.Failure, severity diag.Severity, j *job) {
+	for _, f := range list {
+		fmt.Fprint(a.err, a.failureText(f, severity, j.plan, j.sources))
+		a.annotate(diag.List{failureDiagnostic(f, severity, j.plan)}, f.Log)
+	}
 }

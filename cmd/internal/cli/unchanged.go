@@ -68,7 +68,9 @@ func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Reques
 	if g.decision = h.memory.Recall(ctx, id, h.world); g.decision != nil && len(g.decision.Why) == 0 {
 		return g
 	}
-	for _, ref := range plan.Needs(cfg, req, g.facts) {
+	want := plan.Needs(cfg, req, g.facts)
+	g.facts.Files = filesFacts(want.Files)
+	for _, ref := range want.Images {
 		img, ok := h.memory.Image(ref)
 		if !ok {
 			return nil
@@ -99,11 +101,11 @@ func incomplete(p *plan.Plan) bool {
 	return slices.ContainsFunc(p.Targets, func(t plan.Target) bool { return len(t.Missing) > 0 })
 }
 
-// planID identifies all that a plan is made from, but for what images are, and which privileges it was granted; empty if that
-// cannot be told.
+// planID identifies all that a plan is made from, but for what images are and the files of contexts, and which privileges it
+// was granted; empty if that cannot be told.
 func planID(cfg *schema.Config, req plan.Request, facts plan.Facts, allow []string) string {
 	images := facts.Images
-	facts.Images = nil
+	facts.Images, facts.Files = nil, nil
 	for ref := range images {
 		if !strings.Contains(ref, "@sha256:") { // it may be another one the next time
 			return ""

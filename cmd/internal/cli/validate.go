@@ -61,7 +61,7 @@ func (a *app) validate(ctx context.Context, in *inputFlags, format string, args 
 	case "json":
 		fmt.Fprintf(a.out, "%s", diag.JSON(diags))
 	case "github":
-		fmt.Fprint(a.out, diag.GitHub(a.inWorkspace(diags, def)))
+		fmt.Fprint(a.out, diag.GitHub(a.inWorkspace(diags, def.env.Dir)))
 	}
 	if diags.HasErrors() {
 		return &exitError{ExitUsage, errors.New(countText(diags))}
@@ -90,8 +90,8 @@ func countText(l diag.List) string {
 }
 
 // inWorkspace names the files of diagnostics from the root of the repository, which is how GitHub knows them. What does not
-// stand in a file loses its place.
-func (a *app) inWorkspace(l diag.List, def *definition) diag.List {
+// stand in a file loses its place. Relative names are from dir.
+func (a *app) inWorkspace(l diag.List, dir string) diag.List {
 	root := a.getenv("GITHUB_WORKSPACE")
 	out := slices.Clone(l)
 	for i := range out {
@@ -101,7 +101,7 @@ func (a *app) inWorkspace(l diag.List, def *definition) diag.List {
 		r := *out[i].Subject
 		abs := r.Filename
 		if !filepath.IsAbs(abs) {
-			abs = filepath.Join(def.env.Dir, abs)
+			abs = filepath.Join(dir, abs)
 		}
 		if _, err := os.Stat(abs); err != nil { // the command line, or a file that is not on this machine
 			out[i].Subject = nil

@@ -45,8 +45,13 @@ func planText(p *plan.Plan, color bool) string {
 	b.WriteString(nodeText(p))
 	b.WriteString(countsText(p))
 	b.WriteString(adaptedText(p))
-	b.WriteString(suggestText(p, color))
+	b.WriteString(suggestText(p.Suggestions, pathOf(p), false, color))
 	return b.String()
+}
+
+// pathOf tells the path of a Dockerfile of the plan.
+func pathOf(p *plan.Plan) func(id string) string {
+	return func(id string) string { return p.Dockerfile(id).Path }
 }
 
 // adaptedText says which Dockerfiles are built with a change.
@@ -278,14 +283,24 @@ func leftOutText(p *plan.Plan) string {
 	return b.String()
 }
 
-// planDiff renders what was changed in the Dockerfiles as a unified diff; empty if nothing was.
+// planDiff renders what was changed in the Dockerfiles, and could stay, as a unified diff. For what could not, since it is only
+// checked by its result, it shows the strategy block that vouches for it.
 func planDiff(p *plan.Plan) string {
 	var b strings.Builder
 	for _, d := range p.Dockerfiles {
-		if d.Rewritten != nil {
+		if d.Shown != nil {
 			name := filepath.ToSlash(d.Path)
-			b.WriteString(udiff.Unified("a/"+name, "b/"+name, d.Text, *d.Rewritten))
+			b.WriteString(udiff.Unified("a/"+name, "b/"+name, d.Text, *d.Shown))
 		}
 	}
-	return b.String()
+	blocks := suggestText(p.Suggestions, pathOf(p), true, false)
+	if b.Len() == 0 {
+		blocks = strings.TrimPrefix(blocks, "\n")
+	}
+	return b.String() + blocks
+}
+
+// adapted reports whether a Dockerfile is built with a change.
+func adapted(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Dockerfiles, func(d plan.Dockerfile) bool { return d.Rewritten != nil })
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -26,16 +27,16 @@ func (a *app) color(w io.Writer) bool {
 	return isTerminal(w) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 }
 
-func (a *app) progressOptions() progress.Options {
-	opt := progress.DefaultOptions(a.err)
-	opt.Color = a.color(a.err)
+func (a *app) progressOptions(w io.Writer) progress.Options {
+	opt := progress.DefaultOptions(w)
+	opt.Color = a.color(w)
 	opt.ASCII = !progress.UTF8(a.getenv)
 	opt.IsTerminal = opt.IsTerminal && a.getenv("CI") == ""
 	return opt
 }
 
-// failureText renders one cause: what failed, where, what it stopped, the end of its log, what to do.
-func failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag.Sources) string {
+// failureDiagnostic is one cause: what failed, where, what it stopped, what to do.
+func failureDiagnostic(f *exec.Failure, severity diag.Severity, p *plan.Plan) diag.Diagnostic {
 	d := diag.Diagnostic{Severity: severity, Code: string(f.Kind), Subject: f.At, Advice: f.Hint}
 	switch {
 	case f.Kind == exec.StepFailed:
@@ -57,6 +58,12 @@ func failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag
 			d.Related = append(d.Related, diag.Related{Range: t.Range, Message: "target " + u.Target})
 		}
 	}
+	return d
+}
+
+// failureText renders one cause, with the end of its log.
+func (a *app) failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag.Sources) string {
+	d := failureDiagnostic(f, severity, p)
 	sources := diag.Sources{}
 	for k, v := range src {
 		sources[k] = v
@@ -66,7 +73,14 @@ func failureText(f *exec.Failure, severity diag.Severity, p *plan.Plan, src diag
 	}
 	text := diag.Text(diag.List{d}, sources)
 	if len(f.Log) > 0 {
-		text += "  log:\n    " + strings.Join(f.Log, "\n    ") + "\n"
+		title := "  log:"
+		if f.LogLines > len(f.Log) {
+			title = fmt.Sprintf("  log, the last %d of %d lines; %s:", len(f.Log), f.LogLines, a.whole)
+		}
+		text += title + "\n    " + strings.Join(f.Log, "\n    ") + "\n"
+	}
+	if a.github {
+		return progress.NoCommands(text)
 	}
 	return text
 }
@@ -95,55 +109,65 @@ func usesText(uses []plan.Use) string {
 	return strings.Join(names, "; ")
 }
 
-// pathsText says which way each Dockerfile took to BuildKit, if it was not the usual one for all.
+// pathsText says which Dockerfiles did not take the usual way to BuildKit, and why.
 func pathsText(rep *exec.Report) string {
-	client, server := 0, map[string][]string{}
+	builds := map[string][]string{}
+	var reasons []string
 	for _, b := range rep.Builds {
 		if b.Path == "client" {
-			client++
 			continue
 		}
-		server[b.Why] = append(server[b.Why], b.Target+" on "+b.Platform)
+		if builds[b.Why] == nil {
+			reasons = append(reasons, b.Why)
+		}
+		builds[b.Why] = append(builds[b.Why], b.Target+" on "+b.Platform)
 	}
 	var s strings.Builder
-	if client > 0 {
-		fmt.Fprintf(&s, "%d of %d builds converted by xbuild itself\n", client, len(rep.Builds))
-	}
-	for why, builds := range server {
-		fmt.Fprintf(&s, "%s: by the daemon's frontend, since %s\n", strings.Join(builds, ", "), why)
+	for _, why := range reasons {
+		fmt.Fprintf(&s, "%s: by the daemon's frontend, since %s\n", strings.Join(builds[why], ", "), why)
 	}
 	return s.String()
 }
 
-// resultsText lists what was written, one line an output.
+// fallbackText says which builds were not made as planned.
+func fallbackText(rep *exec.Report) string {
+	var s strings.Builder
+	for _, b := range rep.Builds {
+		if b.Fallback != "" {
+			fmt.Fprintf(&s, "%s on %s: built as the Dockerfile is written, by emulation, since %s; strategy = \"emulate\" saves the attempt\n", b.Target, b.Platform, b.Fallback)
+		}
+	}
+	return s.String()
+}
+
+// resultsText lists what was written, one line an output and name of an image.
 func resultsText(rep *exec.Report, p *plan.Plan) string {
 	var b strings.Builder
 	for _, o := range rep.Outputs {
-		switch o.Type {
-		case string(schema.OutputLocal):
-			fmt.Fprintf(&b, "%s: %s in %s", o.Target, plural(o.Files, "file"), relative(o.Dest))
-			if o.Unchanged {
-				b.WriteString(" (unchanged)")
+		places := []string{o.Dest}
+		switch {
+		case o.Type == string(schema.OutputLocal):
+			places[0] = plural(o.Files, "file") + " in " + relative(o.Dest)
+		case o.Type == string(schema.OutputImage):
+			if len(o.Names) > 0 {
+				places = slices.Clone(o.Names)
 			}
-			b.WriteByte('\n')
-		case string(schema.OutputTar), string(schema.OutputOCI), string(schema.OutputDocker):
-			if o.Files == 0 {
-				fmt.Fprintf(&b, "%s: %s loaded into the Docker Engine\n", o.Target, o.Dest)
-				break
+			for i := range places {
+				if o.Digest != "" {
+					places[i] += "@" + o.Digest
+				}
 			}
-			dest := relative(o.Dest)
-			if o.Dest == schema.Stdout {
-				dest = "standard output"
-			}
-			fmt.Fprintf(&b, "%s: %s", o.Target, dest)
-			if o.Unchanged {
-				b.WriteString(" (unchanged)")
-			}
-			b.WriteByte('\n')
+		case o.Dest == schema.Stdout:
+			places[0] = "standard output"
+		case o.Files == 0:
+			places[0] += " loaded into the Docker Engine"
 		default:
-			fmt.Fprintf(&b, "%s: %s", o.Target, o.Dest)
-			if o.Digest != "" {
-				fmt.Fprintf(&b, "@%s", o.Digest)
+			places[0] = relative(o.Dest)
+		}
+		for _, place := range places {
+			fmt.Fprintf(&b, "%s: %s", o.Target, place)
+			if o.Bytes > 0 {
+				b.WriteString(", " + progress.Size(o.Bytes))
 			}
 			if o.Unchanged {
 				b.WriteString(" (unchanged)")

@@ -7,12 +7,19 @@ import (
 	"github.com/xbuild/xbuild/plan"
 )
 
-// suggestText shows the strategy blocks that would spare stages the emulation, to be pasted.
-func suggestText(p *plan.Plan, color bool) string {
+// suggestText shows the strategy blocks that would spare stages the emulation, to be pasted; with checked set, those that would
+// spare them the check of their result.
+func suggestText(suggestions []plan.Suggestion, file func(id string) string, checked, color bool) string {
 	var b strings.Builder
-	for _, s := range p.Suggestions {
-		d := p.Dockerfile(s.Dockerfile)
-		fmt.Fprintf(&b, "\n%s can do with less emulation, if you vouch for it:\n", d.Path)
+	for _, s := range suggestions {
+		switch {
+		case s.Checked != checked:
+			continue
+		case checked:
+			fmt.Fprintf(&b, "\n%s is not changed for what is only checked by its result; you can vouch for it:\n", file(s.Dockerfile))
+		default:
+			fmt.Fprintf(&b, "\n%s can do with less emulation, if you vouch for it:\n", file(s.Dockerfile))
+		}
 		for _, st := range s.Stages {
 			what := "may run once for all platforms"
 			if st.Vouch == "fork" {

@@ -47,6 +47,7 @@ func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args 
 	}
 	for _, e := range edits {
 		fmt.Fprint(a.err, editText(e))
+		fmt.Fprint(a.err, suggestText(e.Suggestions, func(string) string { return e.Path }, true, false))
 		if e.New != e.Text {
 			name := filepath.ToSlash(e.Path)
 			fmt.Fprint(a.out, udiff.Unified("a/"+name, "b/"+name, e.Text, e.New))

@@ -2,44 +2,66 @@
 // are read, which takes a few milliseconds of a start and would free next to nothing.
 //
 // In: nothing; importing it is enough. It imports little, so that it is initialized before most of the program. Out:
-// [Done], which must be called before anything that works for long or needs much memory. Promised: a GOGC of the user's
-// counts from the first moment.
+// [Done], [Frugal] and [Daemon], one of which must be called before anything that works for long. Promised: a GOGC of the
+// user's counts from the first moment.
 package start
 
 import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 )
 
 const (
 	// patient makes the first collection happen at a heap of 16 MB instead of 4.
 	patient = 400
+	early   = 300 // at 12 MB
+	reading = 200 // from then on, while a large build is read and planned
 	usual   = 100 // the default of Go
 	// frugal saves a tenth of the memory of a large run. The time that it takes is spent while the daemon works.
 	frugal = 50
 	large  = 50 // builds
 )
 
-func init() { set(patient) }
+func init() {
+	set(patient)
+	after(reading)
+}
 
-// Done ends the start. From now on garbage is collected as usual, and more often in a run of many builds.
+// then is what counts after the next collection.
+var then atomic.Int64
+
+// after sets what counts after the next collection.
+func after(percent int) {
+	then.Store(int64(percent))
+	runtime.AddCleanup(&next{}, func(int) { set(int(then.Load())) }, 0)
+}
+
+// next is freed by the next collection. The pointer keeps it from sharing its place with others.
+type next struct{ _ *int }
+
+// Done ends the start: from the next collection on garbage is collected as usual, and more often in a run of many builds.
+// A small run has no collection at all.
 func Done(builds int) {
+	percent := usual
 	if builds >= large {
-		set(frugal)
-	} else {
-		set(usual)
+		percent = frugal
 	}
+	after(percent)
 }
 
-// Frugal ends the start of a command that needs memory for garbage and syntax, of which collecting it often gives most
-// back: with the first collection, so that a small build file has none.
+// Daemon ends the start of a process that stays.
+func Daemon() {
+	after(usual)
+	set(usual)
+}
+
+// Frugal is for a command that needs memory for garbage and syntax, of which collecting it earlier gives much back.
 func Frugal() {
-	runtime.AddCleanup(&first{}, func(int) { set(frugal) }, 0)
+	after(usual)
+	set(early)
 }
-
-// first is freed by the first collection. The pointer keeps it from sharing its place with others.
-type first struct{ _ *int }
 
 func set(percent int) {
 	if os.Getenv("GOGC") == "" {
