@@ -22,15 +22,25 @@ func columnsOf(s string) int {
 	}
 	n := 0
 	for _, r := range s {
-		n += cells.RuneWidth(r)
+		n += columns(r)
 	}
 	return n
+}
+
+// columns is how wide a character is. The library makes a table of all characters when it is first asked, which takes
+// longer than the rest of a summary; most runs need it for nothing but the signs that are our own.
+func columns(r rune) int {
+	switch r {
+	case '✓', '✗', '…':
+		return 1
+	}
+	return cells.RuneWidth(r)
 }
 
 // first returns as much of the beginning of text as fits into a width.
 func first(s string, width int) string {
 	for i, r := range s {
-		if width -= cells.RuneWidth(r); width < 0 {
+		if width -= columns(r); width < 0 {
 			return s[:i]
 		}
 	}
