@@ -8,11 +8,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
-	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/defaults"
-	"github.com/containerd/containerd/v2/plugins/snapshots/native"
-	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
-	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
 	controlapi "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/cache/remotecache"
 	inlinecache "github.com/moby/buildkit/cache/remotecache/inline"
@@ -21,7 +17,6 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/cmd/buildkitd/config"
 	"github.com/moby/buildkit/control"
-	"github.com/moby/buildkit/executor/oci"
 	"github.com/moby/buildkit/frontend"
 	dockerfile "github.com/moby/buildkit/frontend/dockerfile/builder"
 	"github.com/moby/buildkit/frontend/gateway"
@@ -34,17 +29,11 @@ import (
 	"github.com/moby/buildkit/util/disk"
 	"github.com/moby/buildkit/util/grpcerrors"
 	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto" // the codec that the control API expects
-	"github.com/moby/buildkit/util/network/cniprovider"
-	"github.com/moby/buildkit/util/network/netproviders"
 	"github.com/moby/buildkit/util/resolver"
 	"github.com/moby/buildkit/version"
 	"github.com/moby/buildkit/worker"
-	"github.com/moby/buildkit/worker/base"
-	"github.com/moby/buildkit/worker/runc"
-	"github.com/sirupsen/logrus"
 	bolt "go.etcd.io/bbolt"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -173,56 +162,6 @@ func newController(ctx context.Context, l layout, set settings, sessions *sessio
 		GracefulStop:              ctx.Done(),
 		MeterProvider:             sdkmetric.NewMeterProvider(),
 	})
-}
-
-func newWorker(ctx context.Context, l layout, rootless bool, set settings, runtime string, hosts docker.RegistryHosts) (worker.Worker, error) {
-	var parallel *semaphore.Weighted
-	if n := set.Workers.OCI.MaxParallelism; n > 0 {
-		parallel = semaphore.NewWeighted(int64(n))
-	}
-	cgroup := l.cgroup()
-	if rootless {
-		cgroup = "" // an ordinary user can make none
-	}
-	// The trace socket stays empty: its default is one path for all daemons of a machine.
-	opt, err := runc.NewWorkerOpt(l.root, snapshotter(l.root), rootless, oci.ProcessSandbox, nil, nil,
-		netproviders.Opt{Mode: "host", CNI: cniprovider.Opt{Root: l.root}}, dnsConfig(set.DNS), runtime,
-		"", false, parallel, "", cgroup, nil)
-	if err != nil {
-		return nil, err
-	}
-	if well, err := endedWell(l); err != nil {
-		return nil, err
-	} else if !well {
-		if err := forgetCopies(opt.MetadataStore); err != nil {
-			return nil, err
-		}
-	}
-	opt.GCPolicy = gcPolicy(set.Workers.OCI.GCConfig, l.root)
-	opt.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: version.Version, Revision: version.Revision}
-	opt.RegistryHosts = hosts
-	w, err := base.NewWorker(ctx, opt)
-	if err != nil {
-		return nil, err
-	}
-	return newPlatformWorker(w), nil
-}
-
-func snapshotter(root string) runc.SnapshotterFactory {
-	if err := overlayutils.Supported(root); err != nil {
-		logrus.Infof("copying instead of overlaying, which is slow and takes more room: %v", err)
-		return runc.SnapshotterFactory{Name: "native", New: native.NewSnapshotter}
-	}
-	return runc.SnapshotterFactory{Name: "overlayfs", New: func(root string) (snapshots.Snapshotter, error) {
-		return overlay.NewSnapshotter(root, overlay.AsynchronousRemove)
-	}}
-}
-
-func dnsConfig(c *config.DNSConfig) *oci.DNSConfig {
-	if c == nil {
-		return nil
-	}
-	return &oci.DNSConfig{Nameservers: c.Nameservers, Options: c.Options, SearchDomains: c.SearchDomains}
 }
 
 func historyConfig(c *config.HistoryConfig) *config.HistoryConfig {

@@ -1,0 +1,2 @@
+// Package oldest pins the oldest buildkitd that xbuild is tested with.
+package oldest
