@@ -176,9 +176,9 @@ type planJSON struct {
 	Version     int
 	Dockerfiles []struct{ Rewritten *string }
 	Stages      []struct {
-		Stage, Kind, Code string
-		For               []struct{ Target, Platform string }
-		Tried             []struct{ Strategy, Code string }
+		Stage, Kind, Code, Evidence string
+		For                         []struct{ Target, Platform string }
+		Tried                       []struct{ Strategy, Code string }
 	}
 	Counts      map[string]int
 	Diagnostics []struct{ Code string }
