@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -107,11 +107,16 @@ target "two" {
 func TestNoRuntime(t *testing.T) {
 	dir := project(t, map[string]string{"xbuild.hcl": fine, "Dockerfile": "FROM scratch\nCOPY xbuild.hcl /\n"})
 	w := embedded(t, dir)
-	path := w.env[0]
-	w.env[0] = "PATH=" + filepath.Join(dir, "empty")
-	r := w.code(t, 4, "run")
-	if !strings.Contains(r.stderr, "apt-get install -y runc") {
-		t.Errorf("the error does not say what to install:\n%s", r.stderr)
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.env[0] = path
+	cmd := w.command(t.Context(), "run")
+	// What cannot be executed is not found. Only this process and what it starts see it like that.
+	hide := exec.CommandContext(t.Context(), "unshare", append([]string{"-m", "sh", "-c", `mount --bind /dev/null "$0" && exec "$@"`, runc}, cmd.Args...)...)
+	hide.Dir, hide.Env = cmd.Dir, cmd.Env
+	out, err := hide.CombinedOutput()
+	if hide.ProcessState == nil || hide.ProcessState.ExitCode() != 4 || !strings.Contains(string(out), "apt-get install -y runc") {
+		t.Errorf("without runc: %v, want exit code 4 and what to install:\n%s", err, out)
+	}
 }
