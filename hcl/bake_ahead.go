@@ -2,6 +2,7 @@ package hcl
 
 import (
 	hhcl "github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/xbuild/xbuild/schema/parallel"
 )
@@ -81,4 +82,19 @@ func (l *bakeLoader) independent(e hhcl.Expression, c *bakeCell) bool {
 		}
 	}
 	return true
+}
+
+// typed brings what an attribute of a cell evaluates to into the type that the table gives it.
+func (l *bakeLoader) typed(c *bakeCell, a *hhcl.Attribute, raw cty.Value) (*bakeValue, error) {
+	spec := bakeAttr(a.Name)
+	if c.block.typ == "group" {
+		spec = bakeLanguage.Block("group").Attribute(a.Name)
+	}
+	v, err := toBake(spec, raw)
+	if v != nil {
+		at := c.block.file.rng(a.Range)
+		v.at = &at
+		l.setBases(c, a, v)
+	}
+	return v, err
 }

@@ -418,21 +418,6 @@ func (l *bakeLoader) attrValue(c *bakeCell, attr string) (*bakeValue, bool) {
 	return v, true
 }
 
-// typed brings what an attribute of a cell evaluates to into the type that the table gives it.
-func (l *bakeLoader) typed(c *bakeCell, a *hhcl.Attribute, raw cty.Value) (*bakeValue, error) {
-	spec := bakeAttr(a.Name)
-	if c.block.typ == "group" {
-		spec = bakeLanguage.Block("group").Attribute(a.Name)
-	}
-	v, err := toBake(spec, raw)
-	if v != nil {
-		at := c.block.file.rng(a.Range)
-		v.at = &at
-		l.setBases(c, a, v)
-	}
-	return v, err
-}
-
 func upperQuoted(s string) string { return fmt.Sprintf("%q", s) }
 
 // addBlock puts the finished cells of a block among the targets and groups.

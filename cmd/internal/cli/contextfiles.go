@@ -13,13 +13,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/plan/dockerfile"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // filesFacts looks at the files of contexts; nil if there are none to look at. What cannot be read says nothing: the build will
@@ -29,17 +29,10 @@ func filesFacts(wants []plan.FilesWant) map[plan.Context]plan.FilesFact {
 		return nil
 	}
 	facts := make([]plan.FilesFact, len(wants))
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, 4)
-	for i, w := range wants {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			l := &filesLook{want: w, runs: slices.Clone(w.Runs), programs: map[string][]string{}}
-			facts[i] = l.look()
-		})
-	}
-	wg.Wait()
+	parallel.Each(len(wants), func(i int) {
+		l := &filesLook{want: wants[i], runs: slices.Clone(wants[i].Runs), programs: map[string][]string{}}
+		facts[i] = l.look()
+	})
 	out := map[plan.Context]plan.FilesFact{}
 	for i, w := range wants {
 		out[w.Context] = facts[i]
