@@ -19,7 +19,7 @@ import (
 )
 
 // recipe names what this file makes, so that a changed recipe or toolchain makes new images.
-var recipe = "1-" + runtime.Version()
+var recipe = "2-" + runtime.Version()
 
 // arches are Go's names of the architectures, with Debian's.
 var arches = []struct {
@@ -46,7 +46,7 @@ type base struct {
 var bases = []base{
 	{refs: []string{"library/alpine:3.22", "library/busybox:latest", "library/debian:bookworm-slim"}, arches: 3,
 		env: []string{"PATH=" + defaultPath}, layers: func(m *maker, arch int) ([]v1.Layer, error) { return m.layersOf(m.busybox, arch) }},
-	// As the real ones: -alpine has no C compiler, the other is Debian with gcc.
+	// As the real ones: -alpine has no C compiler, the other is Debian with gcc and make.
 	{refs: []string{"library/golang:1.26-alpine"}, arches: 2, env: goEnv(), dir: "/go",
 		layers: func(m *maker, arch int) ([]v1.Layer, error) { return m.layersOf(m.busybox, arch, m.toolchain) }},
 	{refs: []string{"library/golang:1.26"}, arches: 2, env: goEnv(), dir: "/go",

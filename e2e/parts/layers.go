@@ -85,13 +85,13 @@ func certificates() string {
 	return ""
 }
 
-// gcc is a C compiler with its library, from Debian packages.
+// gcc is a C compiler with its library, and make, from Debian packages.
 func (m *maker) gcc(arch int) (v1.Layer, error) {
 	key := "gcc-" + arches[arch].debian
 	if l := m.layers[key]; l != nil {
 		return l, nil
 	}
-	unpacked, err := m.packages(arches[arch].debian, "gcc", "libc6-dev")
+	unpacked, err := m.packages(arches[arch].debian, "gcc", "libc6-dev", "make")
 	if err != nil {
 		return nil, err
 	}

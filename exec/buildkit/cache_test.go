@@ -38,11 +38,11 @@ func (p *project) freshDaemon() {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { os.RemoveAll(dir) })
-	addr, _, stop, err := startDaemon(buildkitd, dir, "fresh")
+	addr, daemon, err := startDaemon(buildkitd, dir, "fresh")
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.t.Cleanup(stop)
+	p.t.Cleanup(daemon.stop)
 	b, err := Dial(p.t.Context(), addr, DialOptions{Name: "fresh", DockerConfig: p.t.TempDir()})
 	if err != nil {
 		p.t.Fatal(err)

@@ -101,8 +101,17 @@ func (f *faulty) attempt(ctx context.Context, t *testing.T, p patience) (*exec.R
 func (f *faulty) succeed(t *testing.T) {
 	t.Helper()
 	f.proxy.Inject(nil)
-	if _, err := f.attempt(t.Context(), t, usualPatience.times(3)); err != nil {
-		t.Fatalf("without a fault: %v", err)
+	for lost := bed.lost.Load(); ; {
+		_, err := f.attempt(t.Context(), t, usualPatience.times(3))
+		if err == nil {
+			break
+		}
+		for end := time.Now().Add(40 * time.Second); bed.lost.Load() == lost; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("without a fault: %v", err)
+			}
+		}
+		lost++
 	}
 	for what, n := range f.state(t) {
 		if n != f.run {
@@ -249,6 +258,7 @@ func (f *faulty) try(t *testing.T, fault bktest.Fault) (hit bool) {
 		began := time.Now()
 		pprof.Do(t.Context(), pprof.Labels("run", id), func(ctx context.Context) { rep, err = f.attempt(ctx, t, hasty.times(n)) })
 		took, hit = time.Since(began), f.proxy.Hit()
+		accepting() // see solverDefect
 	}
 	what := "a message of a session"
 	if calls := f.proxy.Calls(); hit && !fault.InSession {

@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -29,7 +30,8 @@ func (r receiver) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 	}
 	defer root.Close()
 	uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
-	return fsutil.ReceiveRoot(stream.Context(), stream, fsutil.NewRoot(root), fsutil.ReceiveOpt{Merge: true, Filter: func(_ string, st *fstypes.Stat) bool {
+	// The stream ends with its context. Were it the context of the files too, they would be closed while they are written.
+	return fsutil.ReceiveRoot(context.WithoutCancel(stream.Context()), stream, fsutil.NewRoot(root), fsutil.ReceiveOpt{Merge: true, Filter: func(_ string, st *fstypes.Stat) bool {
 		st.Uid, st.Gid = uid, gid
 		return true
 	}})

@@ -176,13 +176,13 @@ func TestDaemonKilled(t *testing.T) {
 		if buildkitd == "" {
 			buildkitd, _ = osexec.LookPath("buildkitd")
 		}
-		addr, proc, stop, err := startDaemon(buildkitd, dir, "own")
+		addr, daemon, err := startDaemon(buildkitd, dir, "own")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() {
-			proc.Signal(syscall.SIGCONT)
-			stop()
+			daemon.proc.Signal(syscall.SIGCONT)
+			daemon.stop()
 		}()
 		if p.b, err = Dial(t.Context(), addr, DialOptions{}); err != nil {
 			t.Fatal(err)
@@ -193,7 +193,7 @@ func TestDaemonKilled(t *testing.T) {
 		o := p.runWith(timeout(t, time.Minute), p.plan("x"), exec.Options{}, func(e exec.Event) {
 			if e.Type == exec.StepLog && at.IsZero() {
 				at = time.Now()
-				proc.Signal(sig)
+				daemon.proc.Signal(sig)
 			}
 		})
 		if f := o.only(t); f.Kind != exec.DaemonLost || f.Hint == "" {
