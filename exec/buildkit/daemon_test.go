@@ -118,12 +118,12 @@ func setUp(buildkitd, registry string) error {
 	last.Store(daemon)
 	bed.stop = append(bed.stop, func() { last.Load().stop() })
 	go func() {
-		for {
-			<-last.Load().gone
-			if bed.lost.Load() == 4 || !strings.Contains(last.Load().words(), solverDefect) {
-				return
+		for accepts() || strings.Contains(last.Load().words(), solverDefect) {
+			if accepts() {
+				time.Sleep(200 * time.Millisecond)
+				continue
 			}
-			// What it leaves may be half done, which these tests are not about.
+			// The lost one may still be ending its steps, and what it leaves may be half done.
 			err := os.Rename(filepath.Join(dir, "bk"), fmt.Sprintf("%s/lost%d", dir, bed.lost.Load()))
 			if err == nil {
 				_, daemon, err = startDaemon(buildkitd, dir, "bk")
@@ -137,6 +137,15 @@ func setUp(buildkitd, registry string) error {
 		}
 	}()
 	return nil
+}
+
+// accepts tells whether the daemon of the test bed takes connections.
+func accepts() bool {
+	c, err := net.Dial("unix", strings.TrimPrefix(bed.addr, "unix://"))
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
 }
 
 // solverDefect is where BuildKit 0.34 panics if a job is dropped while a step of it asks for its inputs ("inconsistent
@@ -225,16 +234,6 @@ func start(dir, name, network, address, program string, args ...string) (*server
 	}
 	s.stop()
 	return nil, fmt.Errorf("%s does not start:\n%s", program, s.words())
-}
-
-// accepting waits until the daemon of the test bed takes connections, which is at once unless it has just been lost.
-func accepting() {
-	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if c, err := net.Dial("unix", strings.TrimPrefix(bed.addr, "unix://")); err == nil {
-			c.Close()
-			return
-		}
-	}
 }
 
 func timeout(t *testing.T, d time.Duration) context.Context {

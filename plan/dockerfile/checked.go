@@ -74,7 +74,7 @@ func (a *analysis) hide(n *Node, r *Run, c call, fs *files) {
 		a.add(n, r.Line, &Problem{Code: "onbuild", Reason: "an ONBUILD instruction of the base runs commands that are not known"})
 	}
 	switch {
-	case !n.sent() || fs.brought:
+	case !n.sent() || fs.brought || fs.runsOutside(c):
 		a.add(n, r.Line, &Problem{Code: "files-unknown", Reason: "hidden commands may come from files that are not in the context, and were not looked at"})
 	case a.in.Probe != "":
 		a.add(n, r.Line, &Problem{Code: "arch-probe", Reason: a.in.Probe + ", which answers for the machine that it runs on"})

@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -27,8 +28,10 @@ type files struct {
 	// that go install put on PATH, for the machine.
 	hidden bool
 	tools  []string
-	// brought says that files of other places than the main context came in, which may be scripts.
+	// brought says that scripts of other places than the main context came in, or may have; outside is where the files of other
+	// stages and contexts are.
 	brought bool
+	outside []string
 	// compiler is the first package installed that may bring a C compiler.
 	compiler string
 }
@@ -37,7 +40,7 @@ func newFiles(open bool) *files { return &files{open: open} }
 
 func (f *files) clone() *files {
 	return &files{products: slices.Clone(f.products), neutral: slices.Clone(f.neutral), foreign: slices.Clone(f.foreign),
-		made: slices.Clone(f.made), unknown: f.unknown, open: f.open, compiler: f.compiler, hidden: f.hidden, brought: f.brought, tools: slices.Clone(f.tools)}
+		made: slices.Clone(f.made), unknown: f.unknown, open: f.open, compiler: f.compiler, hidden: f.hidden, brought: f.brought, outside: slices.Clone(f.outside), tools: slices.Clone(f.tools)}
 }
 
 // write notes that something other than go build wrote to p. What is the same on any machine may be written anywhere.
@@ -52,6 +55,28 @@ func (f *files) write(p string, dyn, foreign bool) {
 		f.neutral = append(f.neutral, p)
 	}
 }
+
+// bring notes what came in from outside the group and the main context.
+func (f *files) bring(dest string, sources []string) {
+	f.outside = append(f.outside, path.Clean(dest))
+	for _, s := range append(sources, dest) {
+		f.brought = f.brought || scriptName.MatchString(path.Base(s))
+	}
+}
+
+// runsOutside reports whether a call names a file that came in from outside. The goals of make are no files.
+func (f *files) runsOutside(c call) bool {
+	name, _ := commandName(c.Args[0].Text)
+	return slices.ContainsFunc(c.Args, func(w word) bool {
+		if !strings.Contains(w.Text, "/") && !slices.Contains(interpreters, name) {
+			return false
+		}
+		p := join(c.Dir.Text, w.Text)
+		return slices.ContainsFunc(f.outside, func(o string) bool { return o != "/" && within(p, o) })
+	})
+}
+
+var scriptName = regexp.MustCompile(`(?i)\.(sh|bash|mk|mak|py|pl|rb|just)$|^(gnu)?makefile$|^(justfile|configure|taskfile\.ya?ml|magefile\.go)$`)
 
 // hide forgets what was written below a folder that was mounted for one RUN.
 func (f *files) hide(dir string) {

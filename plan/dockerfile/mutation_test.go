@@ -95,6 +95,27 @@ var mutations = []struct{ name, file, old, new string }{
 	{"branches are always taken", "evaluate.go", "if e.maybe > 0 {\n\t\tv = word", "if false {\n\t\tv = word"},
 	{"tests always hold", "evaluate.go", `case and && !isTest(c.X):`, `case and:`},
 	{"loops run once", "evaluate.go", "e.forget(c)\n\te.perhaps(func() {\n\t\te.vars", "e.perhaps(func() {\n\t\te.vars"},
+	{"any image may have a hidden go", "checked.go", `official(root.Image) != "golang" {`, `root.Image == "none" {`},
+	{"contexts need no look", "checked.go", `if !in.Files || grp.vouched(in)`, `if grp.vouched(in)`},
+	{"problems beside hidden commands are fine", "checked.go", `found := slices.Concat(a.place(grp, g, in), a.problems)`, `found := a.place(grp, g, in)`},
+	{"hidden builds may be anywhere", "checked.go", `found := slices.Concat(a.place(grp, g, in), a.problems)`, `found := slices.Clone(a.problems)`},
+	{"consumers of hidden builds may take anything", "checked.go", `found = a.checkedUsers(grp, g)`, `found = nil`},
+	{"hidden commands without a context are fine", "checked.go", `case !n.sent() || fs.brought`, `case fs.brought`},
+	{"scripts of other places are fine", "checked.go", `case !n.sent() || fs.brought ||`, `case !n.sent() ||`},
+	{"scripts in what other places give are fine", "checked.go", ` || fs.runsOutside(c):`, `:`},
+	{"sh runs no files of other places", "files.go", `if !strings.Contains(w.Text, "/") && !slices.Contains(interpreters, name) {`, `if !strings.Contains(w.Text, "/") && name != "none" {`},
+	{"scripts have no names", "files.go", `scriptName.MatchString(path.Base(s))`, `scriptName.MatchString("" + s[:0])`},
+	{"mounts of images bring no scripts", "analysis.go", `fs.brought = fs.brought || m.Dep.Node == nil`, `_ = m`},
+	{"mounts of stages bring no scripts", "analysis.go", `fs.bring(at, nil)`, `_ = at`},
+	{"scripts may ask for the machine", "checked.go", `case a.in.Probe != "":`, `case a.in.Probe == "none":`},
+	{"hidden commands may have a target", "checked.go", `a.add(n, r.Line, a.ownTarget(c))`, `_ = n`},
+	{"hidden commands may have any environment", "checked.go", `a.add(n, r.Line, goEnvironment(c, r.Env, nil))`, `_ = n`},
+	{"hidden commands may have any GOFLAGS", "checked.go", `a.add(n, r.Line, goFlagsVariable(c))`, `_ = n`},
+	{"hidden commands may use cgo", "checked.go", `if v := c.Env["CGO_ENABLED"]; v.Dyn || v.Text != "" && v.Text != "0" {`, `if v := c.Env["CGO_ENABLED"]; v.Dyn {`},
+	{"compilers beside hidden commands are fine", "checked.go", `a.add(n, r.Line, a.cgoOff(c, n, fs))`, `_ = n`},
+	{"what hidden commands made may be used in the build", "checked.go", `code == "" && fs.hidden && !neutralInImage`, `false && fs.hidden && !neutralInImage`},
+	{"folders of the image tell their machine", "checked.go", `case slices.Contains(imageDirs, p) && p != "/go/bin" || provided(p) ||`, `case`},
+	{"foreign files tell their machine", "checked.go", `case f.overlapsForeign(p) || f.unknown:`, `case f.unknown:`},
 	{"set -a does nothing", "evaluate.go", `e.exported[name] = e.exported[name] || e.exportAll`, `_ = e.exportAll`},
 }
 
@@ -127,7 +148,7 @@ func TestMutations(t *testing.T) {
 			if err := os.WriteFile(file, overlay, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("go", "test", "-vet=off", "-overlay", file, "-run", "TestRefusals|TestGoCommands|TestTakeOut|TestVariants|TestStages|TestArguments", ".")
+			cmd := exec.Command("go", "test", "-vet=off", "-overlay", file, "-run", "TestRefusals|TestGoCommands|TestTakeOut|TestVariants|TestStages|TestCheckedGrade|TestArguments", ".")
 			cmd.Env = append(os.Environ(), "XBUILD_TEST_MUTATIONS=0")
 			out, err := cmd.CombinedOutput()
 			if err == nil {
