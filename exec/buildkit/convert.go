@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -127,7 +129,11 @@ func (r *run) convertHere(ctx context.Context, gc gateway.Client, b *build) (con
 		SourceMap: llb.NewSourceMap(nil, b.file.plan.Path, "Dockerfile", b.file.text),
 		// Without a receiver the linter would not look, and "# check=error=true" would have no effect.
 		Warn: func(string, string, string, string, []parser.Range) {}}
-	res, err := dockerfile2llb.Dockerfile2LLB(ctx, b.file.text, opt)
+	text := b.ownText()
+	res, err := dockerfile2llb.Dockerfile2LLB(ctx, text, opt)
+	if err == nil && len(text) != len(b.file.text) && s.triggers.Load() { // a trigger may name a stage by its number
+		res, err = dockerfile2llb.Dockerfile2LLB(ctx, b.file.text, opt)
+	}
 	if err != nil {
 		return converted{}, err
 	}
@@ -141,6 +147,15 @@ func (r *run) convertHere(ctx context.Context, gc gateway.Client, b *build) (con
 	return c, err
 }
 
+// ownText is the Dockerfile without the stages that the build does not use, where that makes no difference.
+func (b *build) ownText() []byte {
+	_, byNumber := strconv.Atoi(b.Values.Stage)
+	if _, check := b.Values.Args["BUILDKIT_DOCKERFILE_CHECK"]; check || byNumber == nil || len(b.Values.Contexts) > 0 {
+		return b.file.text
+	}
+	return b.file.only(b.ByIndex)
+}
+
 // shim stands between the Dockerfile converter and the daemon. It gives the converter the build's own options and linked
 // targets, reads ignore files from the disk instead of through the daemon, and resolves each image once a run.
 type shim struct {
@@ -149,6 +164,8 @@ type shim struct {
 	build  *build
 	opts   map[string]string
 	inputs map[string]llb.State
+	// triggers is set when an image has ONBUILD instructions.
+	triggers atomic.Bool
 }
 
 func (r *run) newShim(gc gateway.Client, b *build) (*shim, error) {
@@ -294,7 +311,11 @@ func (s *shim) ignoreRead(def *pb.Definition) string {
 }
 
 func (s *shim) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
-	return s.run.images.resolve(ctx, s.Client, ref, opt)
+	to, dgst, config, err := s.run.images.resolve(ctx, s.Client, ref, opt)
+	if bytes.Contains(config, []byte(`"OnBuild":[`)) {
+		s.triggers.Store(true)
+	}
+	return to, dgst, config, err
 }
 
 // imageCache resolves each image and platform once a run: it saves calls, and all builds see the same image.

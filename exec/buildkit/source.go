@@ -3,6 +3,7 @@ package buildkit
 import (
 	"bytes"
 	"errors"
+	"regexp"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -19,6 +20,7 @@ type sourceFile struct {
 	text []byte // as it is built
 	// starts holds the line of each stage's FROM in text; empty if the text is not a Dockerfile that can be parsed here.
 	starts []int
+	named  []bool // whether the stage has a name
 }
 
 func newSourceFile(f *plan.Dockerfile) *sourceFile {
@@ -46,8 +48,50 @@ func newSourceFile(f *plan.Dockerfile) *sourceFile {
 			}
 		}
 		s.starts = append(s.starts, line)
+		s.named = append(s.named, st.Name != "")
 	}
 	return s
+}
+
+var (
+	// byNumber finds what may name a stage by its number.
+	byNumber = regexp.MustCompile(`(?i)from=["']?[\d$]`)
+	// checks finds the directive that makes findings errors, in any stage.
+	checks = regexp.MustCompile(`(?im)^[ \t]*#[ \t]*check[ \t]*=`)
+)
+
+// only is the text with blank lines in the place of stages that are not used, since BuildKit's converter parses and prepares all
+// of them for each target that it is given. It is the whole text where a stage that is left out could be missed: stages without
+// a name are called, and may be referred to, by their number.
+func (s *sourceFile) only(used map[int]string) []byte {
+	if len(used) == 0 || len(used) >= len(s.starts) || checks.Match(s.text) || byNumber.Match(s.text) {
+		return s.text
+	}
+	for i := range used {
+		if i >= len(s.named) || !s.named[i] {
+			return s.text
+		}
+	}
+	out := make([]byte, 0, len(s.text))
+	stage, n := -1, 0
+	alone := len(used) == 1 // the steps of a file of one stage are not called by its name, so there has to be another
+	for line := range bytes.Lines(s.text) {
+		n++
+		for stage+1 < len(s.starts) && s.starts[stage+1] <= n {
+			stage++
+		}
+		_, ok := used[stage]
+		switch {
+		case ok || stage < 0:
+			out = append(out, line...)
+		case alone:
+			out = append(out, "FROM scratch\n"...)
+			alone = false
+		default:
+			out = append(out, '\n')
+		}
+	}
+	return out
 }
 
 // stageAt is the index of the stage that a line of the built text belongs to, -1 if none.
