@@ -35,7 +35,7 @@ func (grp *Group) judgeChecked(in CrossInput) {
 		done[g] = a.all()
 		found := slices.Concat(a.place(grp, g, in), a.problems)
 		if len(found) == 0 {
-			found = a.checkedUsers(grp, g)
+			found = a.users(grp, g)
 		}
 		problems = appendNew(problems, found...)
 	}
@@ -120,36 +120,6 @@ func (a *analysis) ownTarget(c call) *Problem {
 		}
 	}
 	return nil
-}
-
-// checkedUsers judges what stages take from the group, inside and outside of it: what may be wrong must be something in which
-// that shows.
-func (a *analysis) checkedUsers(grp *Group, g *Graph) []Problem {
-	var out []Problem
-	for i, o := range g.Nodes {
-		if !g.Reached[i] {
-			continue
-		}
-		inside := slices.Contains(grp.Stages, i)
-		for _, d := range o.Deps {
-			if d.Node == nil || !slices.Contains(grp.Stages, d.Node.Index) {
-				continue
-			}
-			fs := a.files[d.Node.Index]
-			for _, p := range d.Paths {
-				code, reason := fs.takeChecked(p)
-				if inside {
-					if code, reason = a.share(d, p, o); code == "" && fs.hidden && !neutralInImage(path.Clean("/"+p)) && !within(path.Clean("/"+p), "/go/pkg/mod") {
-						code, reason = "product-reused", fmt.Sprintf("%s may hold what was built for the target and is taken into the build stage %s", p, o.Title())
-					}
-				}
-				if code != "" {
-					out = append(out, Problem{Code: code, Reason: reason, Line: d.Line, Stage: d.Node.Title()})
-				}
-			}
-		}
-	}
-	return out
 }
 
 // takeChecked is take for a stage whose files are looked at when they are there: a program tells its machine, but not a text or

@@ -166,7 +166,7 @@ func (a *analysis) place(grp *Group, g *Graph, in CrossInput) []Problem {
 	return out
 }
 
-// users judges what stages outside the group take from it: only what go build wrote is the target's.
+// users judges what stages take from the group: only what go build wrote is the target's.
 func (a *analysis) users(grp *Group, g *Graph) []Problem {
 	var out []Problem
 	for i, o := range g.Nodes {
@@ -181,8 +181,12 @@ func (a *analysis) users(grp *Group, g *Graph) []Problem {
 			if a.vouched[d.Node.Index] != "" {
 				continue
 			}
+			fs := a.files[d.Node.Index]
 			for _, p := range d.Paths {
-				code, reason := a.files[d.Node.Index].take(p)
+				code, reason := fs.take(p)
+				if a.checked {
+					code, reason = fs.takeChecked(p)
+				}
 				if inside {
 					code, reason = a.share(d, p, o)
 				}
@@ -196,13 +200,17 @@ func (a *analysis) users(grp *Group, g *Graph) []Problem {
 }
 
 // share judges what one stage of the group takes from another. All of them are for the build platform, so they may share
-// everything but what was built for the target.
+// everything but what was built for the target, or may have been by hidden commands.
 func (a *analysis) share(d Dep, source string, user *Node) (code, reason string) {
 	fs := a.files[d.Node.Index]
-	if p := path.Clean("/" + source); !fs.holdsProduct(source) && !slices.ContainsFunc(fs.products, func(q product) bool { return q.Dir && within(p, q.Path) }) {
-		return "", ""
+	p := path.Clean("/" + source)
+	switch {
+	case fs.holdsProduct(source) || slices.ContainsFunc(fs.products, func(q product) bool { return q.Dir && within(p, q.Path) }):
+		return "product-reused", fmt.Sprintf("%s holds what was built for the target and is taken into the build stage %s", source, user.Title())
+	case fs.hidden && !neutralInImage(p) && !within(p, "/go/pkg/mod"):
+		return "product-reused", fmt.Sprintf("%s may hold what was built for the target and is taken into the build stage %s", source, user.Title())
 	}
-	return "product-reused", fmt.Sprintf("%s holds what was built for the target and is taken into the build stage %s", source, user.Title())
+	return "", ""
 }
 
 // variants says why the variants of the target platforms cannot be given to Go by one expression, or "".
