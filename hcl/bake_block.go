@@ -251,7 +251,7 @@ func (l *bakeLoader) nameBlock(b *bakeBlock) {
 		l.errorf(codeBadMatrix, b.file.rng(a.NameRange), "Bad matrix", "", "%s", detail)
 	}
 	switch {
-	case !validName.MatchString(b.label):
+	case !validName().MatchString(b.label):
 		l.errorf(codeBadName, b.labelAt, "Bad name", "Use letters, digits, _ and -.", "%q cannot be the name of a %s block.", b.label, b.typ)
 		return
 	case b.typ == "group" && matrix != nil:
@@ -303,7 +303,7 @@ func (l *bakeLoader) cellName(c *bakeCell, name *hhcl.Attribute) bool {
 		return false
 	}
 	c.name = s.AsString()
-	if !validName.MatchString(c.name) {
+	if !validName().MatchString(c.name) {
 		l.errorf(codeBadName, at, "Bad name", "Use letters, digits, _ and -; sanitize() replaces everything else.", "%q cannot be the name of a target.", c.name)
 		return false
 	}

@@ -7,13 +7,14 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/docker/go-units"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // checker checks what a resolved target says, as Bake does before it prints or builds: it looks at secret files, the SSH
@@ -299,7 +300,7 @@ func (c checker) place(p string, dir bool) {
 }
 
 // annotationType is a part of an annotation before the colon.
-var annotationType = regexp.MustCompile(`^([a-z-]+)(?:\[([A-Za-z0-9_/-]+)\])?$`)
+var annotationType = lazyre.New(`^([a-z-]+)(?:\[([A-Za-z0-9_/-]+)\])?$`)
 
 func (c checker) annotations() {
 	for _, a := range c.t.list("annotations") {
@@ -319,7 +320,7 @@ func checkAnnotation(a string) error {
 		return nil
 	}
 	for _, t := range strings.Split(types, ",") {
-		m := annotationType.FindStringSubmatch(t)
+		m := annotationType().FindStringSubmatch(t)
 		if m == nil {
 			return fmt.Errorf("%q is not TYPE or TYPE[PLATFORM]", t)
 		}

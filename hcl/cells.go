@@ -119,7 +119,7 @@ func (l *loader) cellName(b *block, name *attribute, vars map[string]cty.Value) 
 	case err != nil || s.IsNull() || !s.IsKnown():
 		l.errorf(codeWrongType, at, "Wrong type", "", "The name must be a string, but this is %s.", typeName(v.Type()))
 		return false
-	case !validName.MatchString(s.AsString()):
+	case !validName().MatchString(s.AsString()):
 		l.errorf(codeBadName, at, "Bad name", "Use letters, digits, _ and -; sanitize() replaces everything else.", "%q cannot be the name of a target.", s.AsString())
 		return false
 	}

@@ -3,15 +3,15 @@ package hcl
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
-var validName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
+var validName = lazyre.New(`^[a-zA-Z0-9_-]+$`)
 
 // declare gives every block its place among the names of the build file. Between files the later declaration wins,
 // within one file a second one is an error; targets of one name are merged instead.
@@ -55,7 +55,7 @@ func (l *loader) declare() {
 	}
 	l.blocks = l.withCells(l.blocks)
 	for _, b := range l.blocks {
-		if b.typ.Name == "target" && validName.MatchString(b.name) {
+		if b.typ.Name == "target" && validName().MatchString(b.name) {
 			l.declareTarget(b)
 		}
 	}
@@ -86,7 +86,7 @@ func (l *loader) checkName(b *block) bool {
 		l.errorf(codeBadName, b.label, "Bad name", "Use letters, digits, _ and -, and begin with a letter or _.",
 			"%q cannot be the name of a %s, because no expression could read it.", b.name, b.typ.Name)
 		return false
-	case !isWord(b) && !validName.MatchString(b.name):
+	case !isWord(b) && !validName().MatchString(b.name):
 		l.errorf(codeBadName, b.label, "Bad name", "Use letters, digits, _ and -.", "%q cannot be the name of a %s block.", b.name, b.typ.Name)
 		return false
 	}

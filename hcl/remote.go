@@ -5,10 +5,10 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/xbuild/xbuild/schema"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // Source is where build files come from that are not on this machine. The zero value stands for this machine.
@@ -21,14 +21,14 @@ type Source struct {
 }
 
 // SCP-like addresses of git: USER@HOST:PATH.
-var scpURL = regexp.MustCompile(`^[a-zA-Z0-9._-]+@[a-zA-Z0-9.-]+:[^/]?`)
+var scpURL = lazyre.New(`^[a-zA-Z0-9._-]+@[a-zA-Z0-9.-]+:[^/]?`)
 
 // IsGitURL reports whether BuildKit takes s for a git repository: git:// and ssh:// addresses, USER@HOST:PATH, http(s)
 // addresses whose path ends in .git, and github.com/... without a scheme.
 func IsGitURL(s string) bool {
 	scheme, _, ok := strings.Cut(s, "://")
 	if !ok {
-		return strings.HasPrefix(s, "github.com/") || !strings.HasPrefix(s, ".") && scpURL.MatchString(s)
+		return strings.HasPrefix(s, "github.com/") || !strings.HasPrefix(s, ".") && scpURL().MatchString(s)
 	}
 	switch strings.ToLower(scheme) {
 	case "git", "ssh":

@@ -2,7 +2,6 @@ package hcl
 
 import (
 	"fmt"
-	"regexp"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // reporter collects diagnostics. One kind of problem at one range is kept once: the same expression is evaluated for
@@ -103,7 +103,7 @@ func (r *reporter) hcl(f *File, d *hhcl.Diagnostic, fallback string, at diag.Ran
 		rng := f.rng(*d.Subject)
 		out.Subject = &rng
 	}
-	out.Detail, out.Advice = splitAdvice(hclRange.ReplaceAllString(withoutTrace(d.Detail), "$1:$2"))
+	out.Detail, out.Advice = splitAdvice(hclRange().ReplaceAllString(withoutTrace(d.Detail), "$1:$2"))
 	if out.Code == codeUnknownFunction { // the library's suggestion changes from run to run
 		_, quoted, _ := strings.Cut(out.Detail, `"`)
 		name, _, _ := strings.Cut(quoted, `"`)
@@ -113,7 +113,7 @@ func (r *reporter) hcl(f *File, d *hhcl.Diagnostic, fallback string, at diag.Ran
 }
 
 // hclRange is a position as HashiCorp's library writes it, file:line,column-column; ours is file:line:column.
-var hclRange = regexp.MustCompile(`(:\d+),(\d+)-[\d,]+`)
+var hclRange = lazyre.New(`(:\d+),(\d+)-[\d,]+`)
 
 // withoutTrace drops the stack trace that go-cty puts into the message when a function panics on its arguments.
 func withoutTrace(s string) string {

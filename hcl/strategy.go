@@ -3,7 +3,6 @@ package hcl
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // strategies are the strategy blocks and who uses them.
@@ -216,7 +216,7 @@ func (r *strategyReader) patterns(name string) []string {
 	return out
 }
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var envName = lazyre.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // givenAnyway are variables that the stages in fork have without being asked for.
 var givenAnyway = []string{"TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT", "BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT"}
@@ -244,7 +244,7 @@ func (r *strategyReader) checkEnv(v *value) {
 	for _, k := range sortedKeys(v.keys) {
 		at := v.keys[k].at
 		switch {
-		case !envName.MatchString(k):
+		case !envName().MatchString(k):
 			r.errorf(codeBadStrategy, at, "Bad variable name", "Use letters, digits and _.", "%q cannot be the name of an environment variable.", k)
 		case slices.Contains(givenAnyway, k):
 			r.errorf(codeBadStrategy, at, "Variable is given already", "Take it away.", "%s is BuildKit's own.", k)

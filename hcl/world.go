@@ -10,6 +10,8 @@ import (
 	hhcl "github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // Git tells about the commit that is checked out. Each function is called only if an expression needs it.
@@ -148,7 +150,7 @@ func fileExistsFunc(env Env, dir string) function.Function {
 }
 
 // versionTag is a tag that names a version: v1.2.3, 1.2.3-rc.1.
-var versionTag = regexp.MustCompile(`^v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$`)
+var versionTag = lazyre.New(`^v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$`)
 
 // imageTag replaces what an image tag cannot hold.
 func imageTag(s string) string {
@@ -173,7 +175,7 @@ func gitTags(g *Git) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m := versionTag.FindStringSubmatch(tag); m != nil {
+	if m := versionTag().FindStringSubmatch(tag); m != nil {
 		version := strings.Join(m[1:4], ".") + m[4]
 		if m[4] != "" {
 			return []string{imageTag(version)}, nil

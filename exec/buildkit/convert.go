@@ -349,7 +349,7 @@ func (c *imageCache) resolve(ctx context.Context, gc gateway.Client, ref string,
 	c.mu.Unlock()
 	if !ok {
 		e.ref, e.digest, e.config, e.err = gc.ResolveImageConfig(ctx, ref, opt)
-		if e.err != nil && noMatch.MatchString(e.err.Error()) {
+		if e.err != nil && noMatch().MatchString(e.err.Error()) {
 			e.err = &noPlatformError{platforms.FormatAll(*opt.ImageOpt.Platform), e.err}
 		}
 		close(e.done)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,8 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // byDigest reports whether the build file wants the image in its registry without a tag.
@@ -95,12 +96,12 @@ func (r *run) exportTo(ctx context.Context, e *export, exporter string, attrs ma
 }
 
 // annotation is [TYPE[PLATFORM],...:]KEY=VALUE.
-var annotation = regexp.MustCompile(`^(?:((?:(?:index|manifest|index-descriptor|manifest-descriptor)(?:\[[A-Za-z0-9_/-]+\])?,?)+):)?([^=]+)=(.*)$`)
+var annotation = lazyre.New(`^(?:((?:(?:index|manifest|index-descriptor|manifest-descriptor)(?:\[[A-Za-z0-9_/-]+\])?,?)+):)?([^=]+)=(.*)$`)
 
 // addAnnotation adds one annotation to an exporter's attributes. What belongs to an index is left out where there is
 // none.
 func addAnnotation(attrs map[string]string, s string, index bool) {
-	m := annotation.FindStringSubmatch(s)
+	m := annotation().FindStringSubmatch(s)
 	if m == nil {
 		return // the front end has told
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // problem is an error of one build, or of an export for several.
@@ -67,7 +67,7 @@ func (r *run) key(p problem) string {
 	if st := r.steps.find(d); st != nil && st.at != nil {
 		place = st.at.String()
 	}
-	return place + "\x00" + checksum.ReplaceAllString(cleanMessage(p.err), "")
+	return place + "\x00" + checksum().ReplaceAllString(cleanMessage(p.err), "")
 }
 
 // vertexOf is the digest of the step that failed, empty if no step did.
@@ -185,10 +185,10 @@ func (r *run) locate(f *exec.Failure, p problem) {
 }
 
 var (
-	networkTrouble = regexp.MustCompile(`connection refused|i/o timeout|no such host|network is unreachable|no route to host|TLS handshake|50[0234] `)
-	registryWork   = regexp.MustCompile(`failed to resolve source metadata|failed to push|failed to copy|failed to do request|failed to authorize|unexpected status from`)
-	refusedAccess  = regexp.MustCompile(`401 Unauthorized|403 Forbidden|insufficient_scope|authorization failed|access denied|no basic auth credentials|failed to fetch oauth token|error getting credentials`)
-	daemonGone     = regexp.MustCompile(`error reading from server: EOF|transport is closing|no active session|connection reset by peer|closing transport`)
+	networkTrouble = lazyre.New(`connection refused|i/o timeout|no such host|network is unreachable|no route to host|TLS handshake|50[0234] `)
+	registryWork   = lazyre.New(`failed to resolve source metadata|failed to push|failed to copy|failed to do request|failed to authorize|unexpected status from`)
+	refusedAccess  = lazyre.New(`401 Unauthorized|403 Forbidden|insufficient_scope|authorization failed|access denied|no basic auth credentials|failed to fetch oauth token|error getting credentials`)
+	daemonGone     = lazyre.New(`error reading from server: EOF|transport is closing|no active session|connection reset by peer|closing transport`)
 )
 
 // classify finds the kind of a failure and what to do about it. The order matters: what a step printed is not looked at,
@@ -201,15 +201,15 @@ func classify(f *exec.Failure, err error) {
 	switch {
 	case errors.As(err, &exit):
 		f.Kind, f.ExitCode = exec.StepFailed, int(exit.ExitCode)
-	case errors.As(err, &lost), code == codes.Unavailable, vertexOf(err) == "" && daemonGone.MatchString(text):
+	case errors.As(err, &lost), code == codes.Unavailable, vertexOf(err) == "" && daemonGone().MatchString(text):
 		f.Kind = exec.DaemonLost
 		f.Hint = "run again; steps that were finished are kept in the cache"
 	case strings.Contains(text, "no space left on device"):
 		f.Kind = exec.DiskFull
 		f.Hint = "free space where BuildKit keeps its state, or prune its cache"
-	case registryWork.MatchString(text) && refusedAccess.MatchString(text):
+	case registryWork().MatchString(text) && refusedAccess().MatchString(text):
 		f.Kind = exec.Unauthorized
-	case registryWork.MatchString(text) && networkTrouble.MatchString(text):
+	case registryWork().MatchString(text) && networkTrouble().MatchString(text):
 		f.Kind = exec.Registry
 		f.Hint = "check that the registry can be reached from the machine that BuildKit runs on"
 	default:
@@ -218,11 +218,11 @@ func classify(f *exec.Failure, err error) {
 }
 
 var (
-	checksum = regexp.MustCompile(`failed to compute cache key: failed to calculate checksum of ref \S+: `)
-	resolve  = regexp.MustCompile(`failed to resolve source metadata for \S+: `)
-	noSecret = regexp.MustCompile(`^secret ([^\s#]+)(?:#\S+)?: not found$`)
-	noGrant  = regexp.MustCompile(`^.*?(?:granting entitlement )?(network\.host|security\.insecure|device) is not allowed.*$`)
-	noMatch  = regexp.MustCompile(`no match for platform in manifest( \S+)?: not found`)
+	checksum = lazyre.New(`failed to compute cache key: failed to calculate checksum of ref \S+: `)
+	resolve  = lazyre.New(`failed to resolve source metadata for \S+: `)
+	noSecret = lazyre.New(`^secret ([^\s#]+)(?:#\S+)?: not found$`)
+	noGrant  = lazyre.New(`^.*?(?:granting entitlement )?(network\.host|security\.insecure|device) is not allowed.*$`)
+	noMatch  = lazyre.New(`no match for platform in manifest( \S+)?: not found`)
 )
 
 // sentence says in plain words what went wrong.
@@ -241,15 +241,15 @@ func sentence(f *exec.Failure, p problem) string {
 			}
 		}
 	}
-	s = checksum.ReplaceAllString(s, "")
-	if m := noSecret.FindStringSubmatch(s); m != nil {
+	s = checksum().ReplaceAllString(s, "")
+	if m := noSecret().FindStringSubmatch(s); m != nil {
 		target := "its target"
 		if p.build != nil {
 			target = "target " + p.build.Target
 		}
 		s = fmt.Sprintf("%s needs the secret %s, which %s does not have; add secret = [\"id=%s,...\"] to it", f.Step, m[1], target, m[1])
 	}
-	s = noGrant.ReplaceAllString(s, "the daemon does not allow $1; start it with insecure-entitlements = [\"$1\"]")
+	s = noGrant().ReplaceAllString(s, "the daemon does not allow $1; start it with insecure-entitlements = [\"$1\"]")
 	copies := strings.HasPrefix(f.Step, "COPY ") || strings.HasPrefix(f.Step, "ADD ")
 	if copies && strings.HasSuffix(s, ": not found") && !strings.Contains(f.Step, "--from=") && p.build != nil {
 		s = fmt.Sprintf("%s in the context %s; an ignore file may exclude it", s, p.build.Values.Context)
@@ -266,7 +266,7 @@ func (b *build) baseTrouble(line int, text string, err error) string {
 	if !ok || strings.Contains(ref, " ") {
 		return ""
 	}
-	why = resolve.ReplaceAllString(why, "")
+	why = resolve().ReplaceAllString(why, "")
 	var platform *noPlatformError
 	switch {
 	case errors.As(err, &platform):
@@ -277,11 +277,11 @@ func (b *build) baseTrouble(line int, text string, err error) string {
 	return fmt.Sprintf("base image %s cannot be read: %s", ref, why)
 }
 
-var imageName = regexp.MustCompile(`(?:failed to push|failed to resolve source metadata for|for|failed to copy:?|pull access denied,?|HEAD request to|GET request to|POST request to|PUT request to) (?:https?://)?([^\s/"]+)/`)
+var imageName = lazyre.New(`(?:failed to push|failed to resolve source metadata for|for|failed to copy:?|pull access denied,?|HEAD request to|GET request to|POST request to|PUT request to) (?:https?://)?([^\s/"]+)/`)
 
 // registryOf is the registry that an error is about.
 func registryOf(text string) string {
-	if m := imageName.FindStringSubmatch(text); m != nil {
+	if m := imageName().FindStringSubmatch(text); m != nil {
 		return strings.TrimSuffix(m[1], ":")
 	}
 	return "the registry"

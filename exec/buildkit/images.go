@@ -114,7 +114,7 @@ func (b *Backend) resolveAny(ctx context.Context, gc gateway.Client, ref string)
 		if err == nil {
 			err = e
 		}
-		if !noMatch.MatchString(e.Error()) {
+		if !noMatch().MatchString(e.Error()) {
 			break
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // OwnStore is the store of a daemon that is the program's own.
@@ -47,7 +47,7 @@ func (b *Backend) Run(ctx context.Context, p *plan.Plan, opt exec.Options, emit 
 	return b.runOnce(ctx, p, opt, emit)
 }
 
-var noSpace = regexp.MustCompile(`(?i)no space left on device`)
+var noSpace = lazyre.New(`(?i)no space left on device`)
 
 // ranOutOfSpace reports whether something failed since the store's disk is full, as it still can be seen to be or not:
 // what failed may have let go of its space already. A step fails for its own reasons, and an output may be on another disk.
@@ -63,7 +63,7 @@ func ranOutOfSpace(err error, full bool) bool {
 	case exec.DiskFull:
 		return full || f.Step != ""
 	case exec.StepFailed:
-		return full && slices.ContainsFunc(f.Log, noSpace.MatchString)
+		return full && slices.ContainsFunc(f.Log, noSpace().MatchString)
 	}
 	return false
 }

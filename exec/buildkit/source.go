@@ -3,7 +3,6 @@ package buildkit
 import (
 	"bytes"
 	"errors"
-	"regexp"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // sourceFile is a Dockerfile of the plan, with what leads from lines of the text that is built to the user's own text and
@@ -55,16 +55,16 @@ func newSourceFile(f *plan.Dockerfile) *sourceFile {
 
 var (
 	// byNumber finds what may name a stage by its number.
-	byNumber = regexp.MustCompile(`(?i)from=["']?[\d$]`)
+	byNumber = lazyre.New(`(?i)from=["']?[\d$]`)
 	// checks finds the directive that makes findings errors, in any stage.
-	checks = regexp.MustCompile(`(?im)^[ \t]*#[ \t]*check[ \t]*=`)
+	checks = lazyre.New(`(?im)^[ \t]*#[ \t]*check[ \t]*=`)
 )
 
 // only is the text with blank lines in the place of stages that are not used, since BuildKit's converter parses and prepares all
 // of them for each target that it is given. It is the whole text where a stage that is left out could be missed: stages without
 // a name are called, and may be referred to, by their number.
 func (s *sourceFile) only(used map[int]string) []byte {
-	if len(used) == 0 || len(used) >= len(s.starts) || checks.Match(s.text) || byNumber.Match(s.text) {
+	if len(used) == 0 || len(used) >= len(s.starts) || checks().Match(s.text) || byNumber().Match(s.text) {
 		return s.text
 	}
 	for i := range used {

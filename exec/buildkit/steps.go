@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema/diag"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // steps knows what every step of a run belongs to, and turns the daemon's status stream into events.
@@ -259,22 +259,22 @@ func (st *step) line() int {
 }
 
 var (
-	titlePrefix = regexp.MustCompile(`^\[[^\]]*\] `)
-	titleDigest = regexp.MustCompile(`@sha256:[0-9a-f]{64}`)
+	titlePrefix = lazyre.New(`^\[[^\]]*\] `)
+	titleDigest = lazyre.New(`@sha256:[0-9a-f]{64}`)
 )
 
 // stepText is a step's title without the platform, stage and number that BuildKit puts in front.
 func stepText(title string) string {
-	title = titleDigest.ReplaceAllString(titlePrefix.ReplaceAllString(title, ""), "")
-	return recipeMount.ReplaceAllString(title, "")
+	title = titleDigest().ReplaceAllString(titlePrefix().ReplaceAllString(title, ""), "")
+	return recipeMount().ReplaceAllString(title, "")
 }
 
 // recipeMount is the cache that a recipe adds; the user's instruction does not have it.
-var recipeMount = regexp.MustCompile(`--mount=type=cache,id=xbuild-go-[0-9a-f]+,target=\S+ `)
+var recipeMount = lazyre.New(`--mount=type=cache,id=xbuild-go-[0-9a-f]+,target=\S+ `)
 
 // isInternal reports whether BuildKit's title marks a step as one of its own.
 func isInternal(title string) bool {
-	return strings.HasPrefix(title, "[") && strings.Contains(titlePrefix.FindString(title), "internal]")
+	return strings.HasPrefix(title, "[") && strings.Contains(titlePrefix().FindString(title), "internal]")
 }
 
 // tail keeps the last lines of a log.

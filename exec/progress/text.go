@@ -3,12 +3,13 @@ package progress
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // cells measures characters in columns of a terminal, whatever the locale.
@@ -48,14 +49,14 @@ func first(s string, width int) string {
 }
 
 // escapes are the sequences by which a program controls a terminal.
-var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])`)
+var escapes = lazyre.New(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])`)
 
 // clean makes text from outside safe to show: valid UTF-8 on one line, without escape sequences and invisible controls.
 func clean(s string) string {
 	if isPlain(s) {
 		return s
 	}
-	s = escapes.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
+	s = escapes().ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t' || r == '\n':

@@ -198,7 +198,7 @@ func checkFrame(t *testing.T, d *tty, width, height int) {
 	}
 	for _, l := range lines {
 		// The part between two styles is measured as a whole, as it is printed.
-		plainText := escapes.ReplaceAllString(l.String(), "")
+		plainText := escapes().ReplaceAllString(l.String(), "")
 		if w := columnsOf(plainText); w > max(1, width-1) || l.width != w {
 			t.Fatalf("%dx%d: %d columns, said to be %d: %q", width, height, w, l.width, l)
 		}

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // Error is what is wrong with a compose file.
@@ -43,15 +44,15 @@ func (e *pathError) Error() string { return e.message }
 
 var (
 	// lineText is how YAML errors name lines.
-	lineText = regexp.MustCompile(`(?:while [a-z ]+ at )?\b(?:line|yaml: line) (\d+)(?:, column \d+)?: `)
+	lineText = lazyre.New(`(?:while [a-z ]+ at )?\b(?:line|yaml: line) (\d+)(?:, column \d+)?: `)
 	// pathText is how the other errors of compose-go name places.
-	pathText = regexp.MustCompile(`\b(services|secrets)((?:\.[A-Za-z0-9_/\[\]-]+)+)`)
-	parsing  = regexp.MustCompile(`^failed to parse (\S*): `)
+	pathText = lazyre.New(`\b(services|secrets)((?:\.[A-Za-z0-9_/\[\]-]+)+)`)
+	parsing  = lazyre.New(`^failed to parse (\S*): `)
 	// serviceText is how messages name a service without saying where it is.
-	serviceText = regexp.MustCompile(`\bservice "([^"]+)"`)
-	unknownText = regexp.MustCompile(`^(\S+) additional propert(?:y|ies) '([^']+)'.* not allowed$`)
-	noiseText   = regexp.MustCompile(`\byaml: |\b(?:unmarshal|construct|load) errors:\s*|: invalid compose project$`)
-	blanks      = regexp.MustCompile(`([:.;]?)\s*\n\s*`)
+	serviceText = lazyre.New(`\bservice "([^"]+)"`)
+	unknownText = lazyre.New(`^(\S+) additional propert(?:y|ies) '([^']+)'.* not allowed$`)
+	noiseText   = lazyre.New(`\byaml: |\b(?:unmarshal|construct|load) errors:\s*|: invalid compose project$`)
+	blanks      = lazyre.New(`([:.;]?)\s*\n\s*`)
 )
 
 // locate makes an error an [*Error]: it finds the file and the line that the error is about.
@@ -71,14 +72,14 @@ func (l *load) locate(err error) error {
 		}
 		return e
 	}
-	if m := parsing.FindStringSubmatch(e.Message); m != nil {
+	if m := parsing().FindStringSubmatch(e.Message); m != nil {
 		e.File, e.Message = m[1], e.Message[len(m[0]):]
 	}
 	if circle, ok := strings.CutPrefix(e.Message, "Circular reference:"); ok {
 		e.Message = "services extend each other in a circle: " + rotate(circle)
 	}
 	l.place(e)
-	e.Message = blanks.ReplaceAllStringFunc(noiseText.ReplaceAllString(e.Message, ""), func(end string) string {
+	e.Message = blanks().ReplaceAllStringFunc(noiseText().ReplaceAllString(e.Message, ""), func(end string) string {
 		if strings.ContainsAny(end, ":.;") {
 			return end[:1] + " "
 		}
@@ -116,7 +117,7 @@ func name(step string) string {
 
 // place finds the line that the message of e is about, by what the message says.
 func (l *load) place(e *Error) {
-	if m := unknownText.FindStringSubmatch(e.Message); m != nil {
+	if m := unknownText().FindStringSubmatch(e.Message); m != nil {
 		e.Message = fmt.Sprintf("%s has no key %q", m[1], m[2])
 		if m[1] == "services" { // names are keys there
 			e.Message = fmt.Sprintf("%q cannot be the name of a service: only letters, digits, and . _ - are allowed", m[2])
@@ -126,19 +127,19 @@ func (l *load) place(e *Error) {
 			return
 		}
 	}
-	if all := lineText.FindAllStringSubmatch(e.Message, -1); all != nil {
+	if all := lineText().FindAllStringSubmatch(e.Message, -1); all != nil {
 		m := all[len(all)-1]
 		e.Line, _ = strconv.Atoi(m[1])
-		e.Message = lineText.ReplaceAllString(e.Message, "")
+		e.Message = lineText().ReplaceAllString(e.Message, "")
 		return
 	}
-	if m := pathText.FindStringSubmatch(e.Message); m != nil {
+	if m := pathText().FindStringSubmatch(e.Message); m != nil {
 		if file, line := l.findText(m[1], m[2][1:]); line > 0 {
 			e.File, e.Line = file, line
 		}
 		return
 	}
-	if m := serviceText.FindStringSubmatch(e.Message); m != nil {
+	if m := serviceText().FindStringSubmatch(e.Message); m != nil {
 		if file, line := l.find("services", m[1]); line > 0 {
 			e.File, e.Line = file, line
 		}
@@ -223,7 +224,7 @@ func child(n *yaml.Node, key string) (line int, value *yaml.Node) {
 // envError is a problem of the file .env.
 func envError(err error) error {
 	e := &Error{File: ".env", Message: err.Error()}
-	if m := lineText.FindStringSubmatch(e.Message); m != nil {
+	if m := lineText().FindStringSubmatch(e.Message); m != nil {
 		e.Line, _ = strconv.Atoi(m[1])
 		e.Message = strings.Replace(e.Message, m[0], "", 1)
 	}

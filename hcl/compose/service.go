@@ -3,16 +3,17 @@ package compose
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/go-units"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
-var targetName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
+var targetName = lazyre.New(`^[a-zA-Z0-9_-]+$`)
 
 // targetNameOf is the name of the target that stands for a service. Targets cannot have dots in their names.
 func targetNameOf(service string) string { return strings.ReplaceAll(service, ".", "_") }
@@ -58,7 +59,7 @@ func (v values) keys(name string, m map[string]string) {
 func (l *load) target(project *types.Project, s *types.ServiceConfig) (*Target, error) {
 	t := &Target{Name: targetNameOf(s.Name)}
 	t.File, t.Line = l.find("services", s.Name)
-	if !targetName.MatchString(t.Name) {
+	if !targetName().MatchString(t.Name) {
 		return nil, &pathError{[]string{"services", s.Name}, fmt.Sprintf("the service %q cannot be a target: only letters, digits, _ and - are allowed in the name, and dots", s.Name)}
 	}
 	b, v := s.Build, values{}

@@ -2,9 +2,10 @@ package dockerfile
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // Problem is a reason why a group of stages must not be pinned to the build platform.
@@ -120,8 +121,8 @@ func runsScript(name string, c call) bool {
 var (
 	// runsFromTar are options by which tar runs a program.
 	runsFromTar = []string{"--to-command", "--checkpoint-action", "--use-compress-program", "-I", "--rsh-command", "-F", "--info-script", "--new-volume-script"}
-	sedRuns     = regexp.MustCompile(`(^|[;{}\n0-9$/])\s*e(\s|;|$)|^s(.).*[gpIiMm0-9]*e[gpIiMm0-9]*$`)
-	awkRuns     = regexp.MustCompile(`system\s*\(|getline|[^|]\|\s*["a-z(]|"\s*\|[^|]`)
+	sedRuns     = lazyre.New(`(^|[;{}\n0-9$/])\s*e(\s|;|$)|^s(.).*[gpIiMm0-9]*e[gpIiMm0-9]*$`)
+	awkRuns     = lazyre.New(`system\s*\(|getline|[^|]\|\s*["a-z(]|"\s*\|[^|]`)
 )
 
 // neutralArgs refuses the uses of neutral commands that look at the machine or run something else.
@@ -134,7 +135,7 @@ func neutralArgs(name string, c call) *Problem {
 			return &Problem{Code: "script", Reason: "command runs another command"}
 		case name == "tar" && slices.ContainsFunc(runsFromTar, func(f string) bool { return strings.HasPrefix(a.Text, f) }),
 			name == "install" && (a.Text == "-s" || strings.HasPrefix(a.Text, "--strip")), name == "git" && a.Text == "foreach",
-			name == "sed" && (a.Text == "-f" || sedRuns.MatchString(a.Text)), name == "awk" && (a.Text == "-f" || awkRuns.MatchString(a.Text)):
+			name == "sed" && (a.Text == "-f" || sedRuns().MatchString(a.Text)), name == "awk" && (a.Text == "-f" || awkRuns().MatchString(a.Text)):
 			return &Problem{Code: "script", Reason: name + " " + a.Text + " runs other commands"}
 		case name == "find" && slices.Contains([]string{"-exec", "-execdir", "-ok", "-okdir"}, a.Text):
 			return &Problem{Code: "script", Reason: "find " + a.Text + " runs other commands"}

@@ -3,9 +3,10 @@ package dockerfile
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // product is a file that go build wrote. With Dir it is any file below Path, of a name that the text does not tell.
@@ -60,7 +61,7 @@ func (f *files) write(p string, dyn, foreign bool) {
 func (f *files) bring(dest string, sources []string) {
 	f.outside = append(f.outside, path.Clean(dest))
 	for _, s := range append(sources, dest) {
-		f.brought = f.brought || scriptName.MatchString(path.Base(s))
+		f.brought = f.brought || scriptName().MatchString(path.Base(s))
 	}
 }
 
@@ -76,7 +77,7 @@ func (f *files) runsOutside(c call) bool {
 	})
 }
 
-var scriptName = regexp.MustCompile(`(?i)\.(sh|bash|mk|mak|py|pl|rb|just)$|^(gnu)?makefile$|^(justfile|configure|taskfile\.ya?ml|magefile\.go)$`)
+var scriptName = lazyre.New(`(?i)\.(sh|bash|mk|mak|py|pl|rb|just)$|^(gnu)?makefile$|^(justfile|configure|taskfile\.ya?ml|magefile\.go)$`)
 
 // hide forgets what was written below a folder that was mounted for one RUN.
 func (f *files) hide(dir string) {

@@ -2,9 +2,10 @@ package dockerfile
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // goCall is a go command and what it means for cross-compilation.
@@ -259,7 +260,7 @@ func (f *files) isFolder(p, workdir string) bool {
 		slices.ContainsFunc(f.products, func(q product) bool { return below(q.Path) || q.Dir && q.Path == p })
 }
 
-var majorVersion = regexp.MustCompile(`^v\d+$`)
+var majorVersion = lazyre.New(`^v\d+$`)
 
 // programs are the names that Go gives to the programs of packages; ok is false if one is not told by its path.
 func programs(packages []word) (names []string, ok bool) {
@@ -270,10 +271,10 @@ func programs(packages []word) (names []string, ok bool) {
 		p, _, _ := strings.Cut(w.Text, "@")
 		elems := strings.Split(strings.Trim(p, "/"), "/")
 		n := elems[len(elems)-1]
-		if majorVersion.MatchString(n) && len(elems) > 1 {
+		if majorVersion().MatchString(n) && len(elems) > 1 {
 			n = elems[len(elems)-2]
 		}
-		if w.Dyn || n == "." || n == ".." || n == "" || strings.Contains(n, "...") || strings.ContainsAny(n, "*?[") || strings.HasSuffix(n, ".go") || majorVersion.MatchString(n) {
+		if w.Dyn || n == "." || n == ".." || n == "" || strings.Contains(n, "...") || strings.ContainsAny(n, "*?[") || strings.HasSuffix(n, ".go") || majorVersion().MatchString(n) {
 			return nil, false
 		}
 		names = append(names, n)
@@ -281,7 +282,7 @@ func programs(packages []word) (names []string, ok bool) {
 	return names, true
 }
 
-var plainPath = regexp.MustCompile(`^/[A-Za-z0-9._/-]+$`)
+var plainPath = lazyre.New(`^/[A-Za-z0-9._/-]+$`)
 
 // judgeInstall: compiling for another platform, Go installs to bin/GOOS_GOARCH; pinning adds a link there that leads back to bin.
 func judgeInstall(c call, g goCall, fl goFlags, in goContext) goCall {
@@ -306,7 +307,7 @@ func judgeInstall(c call, g goCall, fl goFlags, in goContext) goCall {
 	}
 	first, _, _ := strings.Cut(gopath.Text, ":")
 	g.bin = path.Join(first, "bin")
-	if !plainPath.MatchString(g.bin) {
+	if !plainPath().MatchString(g.bin) {
 		return bad("go-install", "go install writes to "+g.bin+", which is no plain path")
 	}
 	if slices.ContainsFunc(fl.packages, func(w word) bool { return w.Text == "std" || w.Text == "cmd" || w.Text == "all" }) {

@@ -1,10 +1,11 @@
 package dockerfile
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // Package managers that only add files of the distribution. Others (pip, npm, cargo, ...) run what they fetch.
@@ -21,7 +22,7 @@ var plainPackages = strings.Fields(`bash bash-completion ca-certificates ca-cert
 	jq less libcap libcap2-bin make mailcap mercurial openssh openssh-client openssh-clients openssl patch procps protobuf protobuf-compiler
 	rsync sed shadow sudo subversion tar tree tzdata unzip upx upx-ucl wget which xz xz-utils yq zip zstd apt-transport-https lsb-release tini dumb-init su-exec`)
 
-var goPackage = regexp.MustCompile(`^(go|golang|golang-go|golang-bin|golang-1\.\d+(-go)?|go-?1\.\d+|gcc-?go.*|go-toolset|tinygo)([=~<>].*)?$`)
+var goPackage = lazyre.New(`^(go|golang|golang-go|golang-bin|golang-1\.\d+(-go)?|go-?1\.\d+|gcc-?go.*|go-toolset|tinygo)([=~<>].*)?$`)
 
 // installed is what a call of a package manager puts into the stage.
 type installed struct {
@@ -48,7 +49,7 @@ func judgePackages(name string, c call) installed {
 		case sub == "":
 			sub = a.Text
 		case sub != "install" && sub != "add":
-		case goPackage.MatchString(a.Text):
+		case goPackage().MatchString(a.Text):
 			out.problem = &Problem{Code: "package-installed", Reason: "Go itself comes from the package " + a.Text + ", whose defaults are those of the machine it runs on"}
 		case strings.Contains(a.Text, "/") || strings.HasSuffix(a.Text, ".deb") || strings.HasSuffix(a.Text, ".rpm") || strings.HasSuffix(a.Text, ".apk"):
 			out.problem = &Problem{Code: "package-installed", Reason: name + " installs the file " + a.Text + ", which is for the machine it runs on"}
@@ -71,8 +72,8 @@ func plainName(s string) string {
 }
 
 var (
-	golangTag = regexp.MustCompile(`^(?:(\d+)(?:\.(\d+))?(?:\.\d+)?(?:rc\d+|beta\d+)?)?(?:-|$)`)
-	alpineTag = regexp.MustCompile(`(?:^|^[0-9a-z.]+-)alpine(?:\d+\.\d+)?$`)
+	golangTag = lazyre.New(`^(?:(\d+)(?:\.(\d+))?(?:\.\d+)?(?:rc\d+|beta\d+)?)?(?:-|$)`)
+	alpineTag = lazyre.New(`(?:^|^[0-9a-z.]+-)alpine(?:\d+\.\d+)?$`)
 )
 
 // goSince reports whether an image is the official golang of 1.minor or later. A tag without a version is the latest one.
@@ -82,7 +83,7 @@ func goSince(ref string, minor int) bool {
 	}
 	ref, digest, _ := strings.Cut(ref, "@")
 	_, tag, _ := strings.Cut(ref[strings.LastIndex(ref, "/")+1:], ":")
-	m := golangTag.FindStringSubmatch(tag)
+	m := golangTag().FindStringSubmatch(tag)
 	if m == nil || m[2] == "" {
 		return digest == ""
 	}
@@ -95,7 +96,7 @@ func goSince(ref string, minor int) bool {
 func noCompiler(ref string) bool {
 	name, _, _ := strings.Cut(ref, "@")
 	_, tag, _ := strings.Cut(name[strings.LastIndex(name, "/")+1:], ":")
-	return alpineTag.MatchString(tag) && goSince(ref, 20)
+	return alpineTag().MatchString(tag) && goSince(ref, 20)
 }
 
 // official is the name of an image that Docker's official images hold, wherever it is mirrored as library/NAME, or "".

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // What hidden commands ask of the machine cannot be seen in the Dockerfile, and what they make of the answer not in the machine
@@ -11,22 +13,22 @@ import (
 // built and run on the way.
 
 var (
-	shellProbes = regexp.MustCompile(`\buname\s+(-\S+\s+)*-[a-z]*[mpia]|\buname\s+--(machine|all|processor)|(\$\(|\$\(shell |` + "`" + `)\s*arch\s*[)` + "`" + `]` +
+	shellProbes = lazyre.New(`\buname\s+(-\S+\s+)*-[a-z]*[mpia]|\buname\s+--(machine|all|processor)|(\$\(|\$\(shell |` + "`" + `)\s*arch\s*[)` + "`" + `]` +
 		`|dpkg\s+--print-architecture|dpkg-architecture|apk\s+--print-arch|rpm\s+(-E|--eval)|getconf\s+LONG_BIT|\blscpu\b|/proc/cpuinfo|\bMACHTYPE\b|\bHOSTTYPE\b` +
 		`|\benv\s+(-\S+\s+)*(\w+\s+)*(GOARCH|GOHOSTARCH|GOTOOLDIR|GOARM|GOAMD64|GOARM64|CC|CXX)\b([^=]|$)|\bgo\s+version\b|\$[({]GO[)}]\s+version\b`)
-	goProbes  = regexp.MustCompile(`\bruntime\.(GOARCH|NumCPU|Version)\b|\bbuild\.Default\b|"uname"|\bbits\.UintSize\b|\bstrconv\.IntSize\b|\bGOHOSTARCH\b|/proc/cpuinfo`)
-	goRuns    = regexp.MustCompile(`(?:\bgo|\$[({]GO[)}]|\$GO)\s+run\s+((?:-\S+\s+)*)([^\s;&|)]+)`)
-	hidesText = regexp.MustCompile(`\b(g?make|mage|task|just)\b|\b(sh|bash|ash|dash|zsh|source)\s|\.sh\b|\.bash\b|scripts/|hack/|\bgo\s+(run|generate|tool|install)\b`)
+	goProbes  = lazyre.New(`\bruntime\.(GOARCH|NumCPU|Version)\b|\bbuild\.Default\b|"uname"|\bbits\.UintSize\b|\bstrconv\.IntSize\b|\bGOHOSTARCH\b|/proc/cpuinfo`)
+	goRuns    = lazyre.New(`(?:\bgo|\$[({]GO[)}]|\$GO)\s+run\s+((?:-\S+\s+)*)([^\s;&|)]+)`)
+	hidesText = lazyre.New(`\b(g?make|mage|task|just)\b|\b(sh|bash|ash|dash|zsh|source)\s|\.sh\b|\.bash\b|scripts/|hack/|\bgo\s+(run|generate|tool|install)\b`)
 )
 
 // ShellProbe is the first thing in a script or make file that asks for the machine that it runs on, with its line; 0 if there is
 // none.
 func ShellProbe(text string) (line int, what string) {
-	return probe(text, shellProbes, "#")
+	return probe(text, shellProbes(), "#")
 }
 
 // GoProbe is the same for the source of a Go program.
-func GoProbe(text string) (line int, what string) { return probe(text, goProbes, "//") }
+func GoProbe(text string) (line int, what string) { return probe(text, goProbes(), "//") }
 
 func probe(text string, words *regexp.Regexp, comment string) (line int, what string) {
 	for l := range strings.Lines(text) {
@@ -44,7 +46,7 @@ func probe(text string, words *regexp.Regexp, comment string) (line int, what st
 // GoRuns are the packages and files that a text gives to go run.
 func GoRuns(text string) []string {
 	var out []string
-	for _, m := range goRuns.FindAllStringSubmatch(text, -1) {
+	for _, m := range goRuns().FindAllStringSubmatch(text, -1) {
 		if p := strings.Trim(m[2], `"'`); !slices.Contains(out, p) {
 			out = append(out, p)
 		}
@@ -64,7 +66,7 @@ func (g *Graph) Hides() (hides bool, runs []string) {
 			for _, f := range r.Cmd.Files {
 				text += "\n" + f.Data
 			}
-			hides = hides || hidesText.MatchString(text)
+			hides = hides || hidesText().MatchString(text)
 			runs = append(runs, GoRuns(text)...)
 		}
 	}

@@ -12,12 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // At describes the repository that holds a folder.
@@ -35,7 +35,7 @@ func At(dir string) *hcl.Git {
 type repository struct{ dir string }
 
 // hash is a commit in full, by SHA-1 or SHA-256.
-var hash = regexp.MustCompile(`^[0-9a-f]{40}(?:[0-9a-f]{24})?$`)
+var hash = lazyre.New(`^[0-9a-f]{40}(?:[0-9a-f]{24})?$`)
 
 // gitDir finds the folder with the state of the working tree; common is where the references of all working trees are.
 func (r *repository) gitDir() (own, common string, err error) {
@@ -92,7 +92,7 @@ func (r *repository) commit() (string, error) {
 	if ref != "" {
 		commit = readRef(common, ref)
 	}
-	if !hash.MatchString(commit) { // a reference to a reference, or kept in a form of git's own
+	if !hash().MatchString(commit) { // a reference to a reference, or kept in a form of git's own
 		out, err := r.run("rev-parse", "--verify", "--quiet", "HEAD")
 		if err != nil {
 			return "", errors.New("there is no commit yet")
