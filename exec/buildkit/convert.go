@@ -131,7 +131,7 @@ func (r *run) convertHere(ctx context.Context, gc gateway.Client, b *build) (con
 		Warn: func(string, string, string, string, []parser.Range) {}}
 	text := b.ownText()
 	res, err := dockerfile2llb.Dockerfile2LLB(ctx, text, opt)
-	if err == nil && len(text) != len(b.file.text) && s.triggers.Load() { // a trigger may name a stage by its number
+	if len(text) != len(b.file.text) && s.triggers.Load() { // a trigger may name a stage by its number
 		res, err = dockerfile2llb.Dockerfile2LLB(ctx, b.file.text, opt)
 	}
 	if err != nil {

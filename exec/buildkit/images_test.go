@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -203,4 +204,19 @@ func TestUnwritableDestination(t *testing.T) {
 	if f := p.run(p.plan("x")).only(t); f.Kind != exec.OutputFailed || !strings.Contains(f.Error(), "out") {
 		t.Errorf("failure = %+v", f)
 	}
+}
+
+// TestTriggerNamesAStageByNumber: what an image does when it is built on counts for which stages a target uses.
+func TestTriggerNamesAStageByNumber(t *testing.T) {
+	p := newProject(t, map[string]string{"base.Dockerfile": "FROM scratch\nONBUILD COPY --from=1 /a /taken\n", "a": "A\n", "b": "B\n"})
+	ref := bed.registry + "/triggers:1"
+	p.target("base", "linux/amd64", func(b *schema.Build) {
+		b.Dockerfile = filepath.Join(p.dir, "base.Dockerfile")
+		push(b, ref)
+	})
+	p.mustRun("base")
+	p.write("Dockerfile", "FROM scratch AS unused\nCOPY b /\nFROM scratch AS one\nCOPY a /\nFROM "+ref+" AS x\nCOPY b /\n")
+	p.target("x", "linux/amd64", func(b *schema.Build) { b.Stage, b.Outputs = "x", p.local("out") })
+	p.mustRun("x")
+	p.wantTree("out", map[string]string{"taken": "A\n", "b": "B\n"})
 }
