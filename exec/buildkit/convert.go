@@ -25,6 +25,7 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/xbuild/xbuild/plan"
@@ -312,7 +313,8 @@ func (s *shim) ignoreRead(def *pb.Definition) string {
 
 func (s *shim) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	to, dgst, config, err := s.run.images.resolve(ctx, s.Client, ref, opt)
-	if bytes.Contains(config, []byte(`"OnBuild":[`)) {
+	var img dockerspec.DockerOCIImage
+	if bytes.Contains(config, []byte("OnBuild")) && json.Unmarshal(config, &img) == nil && len(img.Config.OnBuild) > 0 {
 		s.triggers.Store(true)
 	}
 	return to, dgst, config, err

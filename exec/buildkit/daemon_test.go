@@ -109,6 +109,11 @@ func setUp(buildkitd, registry string) error {
 		return err
 	}
 	bed.stop = append(bed.stop, registryServer.stop)
+	return keepDaemon(buildkitd, dir)
+}
+
+// keepDaemon starts the daemon of the test bed, and another one in its place when it ends by solverDefect.
+func keepDaemon(buildkitd, dir string) error {
 	addr, daemon, err := startDaemon(buildkitd, dir, "bk")
 	if err != nil {
 		return err

@@ -59,9 +59,8 @@ type lineSteps struct {
 	platform string // of its RUN, if it has one
 }
 
-// buildkitSteps converts the file as BuildKit does and groups the operations by the first line of their instruction.
-func buildkitSteps(t *testing.T, text string, target, build schema.Platform) (map[int]lineSteps, error) {
-	t.Helper()
+// convertOpt is what a Dockerfile of that text is converted with.
+func convertOpt(text string, target, build schema.Platform) dockerfile2llb.ConvertOpt {
 	mc := llb.Local("context", llb.SessionID("s"), llb.SharedKeyHint("c"))
 	opt := dockerfile2llb.ConvertOpt{MainContext: &mc, MetaResolver: everyImage{}}
 	caps := pb.Caps.CapSet(pb.Caps.All())
@@ -70,7 +69,13 @@ func buildkitSteps(t *testing.T, text string, target, build schema.Platform) (ma
 	opt.TargetPlatform = &tp
 	opt.Config.BuildPlatforms = []ocispecs.Platform{{OS: build.OS, Architecture: build.Arch}}
 	opt.SourceMap = llb.NewSourceMap(&mc, "Dockerfile", "Dockerfile", []byte(text))
-	res, err := dockerfile2llb.Dockerfile2LLB(t.Context(), []byte(text), opt)
+	return opt
+}
+
+// buildkitSteps converts the file as BuildKit does and groups the operations by the first line of their instruction.
+func buildkitSteps(t *testing.T, text string, target, build schema.Platform) (map[int]lineSteps, error) {
+	t.Helper()
+	res, err := dockerfile2llb.Dockerfile2LLB(t.Context(), []byte(text), convertOpt(text, target, build))
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +117,29 @@ func buildkitSteps(t *testing.T, text string, target, build schema.Platform) (ma
 func TestGraphIsBuildKits(t *testing.T) {
 	files := 0
 	steps := 0
+	texts := plannersDockerfiles(t)
+	maps.DeleteFunc(texts, func(_, text string) bool {
+		return strings.Contains(text, "=goroot") || strings.Contains(text, "from=common") || strings.Contains(text, "my/frontend")
+	})
+	for name, text := range othersDockerfiles(t) {
+		if foreign, _ := dockerfile.Frontend([]byte(text), nil); !foreign {
+			texts[name] = text
+		}
+	}
+	for name, text := range texts {
+		files++
+		t.Run(name, func(t *testing.T) { steps += compareGraphs(t, text) })
+	}
+	t.Logf("%d steps of %d files", steps, files)
+	if files < 60 || steps < 300 {
+		t.Errorf("compared %d steps of %d files only", steps, files)
+	}
+}
+
+// plannersDockerfiles are the Dockerfiles of the planner's tests, by name.
+func plannersDockerfiles(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
 	for _, pattern := range []string{"../../plan/testdata/*.txtar", "../../plan/testdata/corpus/*.txtar", "../../plan/dockerfile/testdata/cross/*.txtar"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil {
@@ -123,15 +151,19 @@ func TestGraphIsBuildKits(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, f := range ar.Files {
-				if !strings.Contains(f.Name, "Dockerfile") && f.Name != "twin" || strings.Contains(string(f.Data), "=goroot") ||
-					strings.Contains(string(f.Data), "from=common") || strings.Contains(string(f.Data), "my/frontend") {
-					continue
+				if strings.Contains(f.Name, "Dockerfile") || f.Name == "twin" {
+					texts[filepath.Base(name)+"/"+f.Name] = string(f.Data)
 				}
-				files++
-				t.Run(filepath.Base(name)+"/"+f.Name, func(t *testing.T) { steps += compareGraphs(t, string(f.Data)) })
 			}
 		}
 	}
+	return texts
+}
+
+// othersDockerfiles are those in the folder XBUILD_DOCKERFILE_CORPUS, by name.
+func othersDockerfiles(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
 	others, err := filepath.Glob(filepath.Join(os.Getenv("XBUILD_DOCKERFILE_CORPUS"), "*Dockerfile*"))
 	if err != nil {
 		t.Fatal(err)
@@ -141,15 +173,9 @@ func TestGraphIsBuildKits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if foreign, _ := dockerfile.Frontend(text, nil); !foreign {
-			files++
-			t.Run(filepath.Base(name), func(t *testing.T) { steps += compareGraphs(t, string(text)) })
-		}
+		texts[filepath.Base(name)] = string(text)
 	}
-	t.Logf("%d steps of %d files", steps, files)
-	if files < 60 || steps < 300 {
-		t.Errorf("compared %d steps of %d files only", steps, files)
-	}
+	return texts
 }
 
 // stepKey is one instruction for one target platform.

@@ -21,6 +21,7 @@ type sourceFile struct {
 	// starts holds the line of each stage's FROM in text; empty if the text is not a Dockerfile that can be parsed here.
 	starts []int
 	named  []bool // whether the stage has a name
+	whole  bool   // it says something that may concern a stage that nothing names
 }
 
 func newSourceFile(f *plan.Dockerfile) *sourceFile {
@@ -50,6 +51,7 @@ func newSourceFile(f *plan.Dockerfile) *sourceFile {
 		s.starts = append(s.starts, line)
 		s.named = append(s.named, st.Name != "")
 	}
+	s.whole = len(stages) > 1 && (byNumber().Match(s.text) || checks().Match(s.text))
 	return s
 }
 
@@ -64,7 +66,7 @@ var (
 // of them for each target that it is given. It is the whole text where a stage that is left out could be missed: stages without
 // a name are called, and may be referred to, by their number.
 func (s *sourceFile) only(used map[int]string) []byte {
-	if len(used) == 0 || len(used) >= len(s.starts) || checks().Match(s.text) || byNumber().Match(s.text) {
+	if len(used) == 0 || len(used) >= len(s.starts) || s.whole {
 		return s.text
 	}
 	for i := range used {

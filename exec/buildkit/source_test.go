@@ -4,18 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
-	"github.com/moby/buildkit/frontend/dockerui"
-	"github.com/moby/buildkit/solver/pb"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/tools/txtar"
 
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/plan/dockerfile"
@@ -35,34 +27,8 @@ func TestOnlyUsedStages(t *testing.T) {
 		"one name":    "FROM alpine AS a\nRUN a\nFROM a AS b\nRUN b\nFROM alpine AS a\nRUN c\nFROM a AS d\nRUN d\n",
 		"CRLF":        "FROM alpine AS a\r\nRUN a\r\nFROM alpine AS b\r\nRUN b \\\r\n  c\r\n",
 	}
-	for _, pattern := range []string{"../../plan/testdata/*.txtar", "../../plan/testdata/corpus/*.txtar", "../../plan/dockerfile/testdata/cross/*.txtar"} {
-		names, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names {
-			ar, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, f := range ar.Files {
-				if strings.Contains(f.Name, "Dockerfile") || f.Name == "twin" {
-					texts[filepath.Base(name)+"/"+f.Name] = string(f.Data)
-				}
-			}
-		}
-	}
-	others, err := filepath.Glob(filepath.Join(os.Getenv("XBUILD_DOCKERFILE_CORPUS"), "*Dockerfile*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range others {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		texts[filepath.Base(name)] = string(text)
-	}
+	maps.Copy(texts, plannersDockerfiles(t))
+	maps.Copy(texts, othersDockerfiles(t))
 	shorter := map[string]int{}
 	for name, text := range texts {
 		t.Run(name, func(t *testing.T) { shorter[name] = compareTexts(t, text) })
@@ -117,11 +83,8 @@ func compareTexts(t *testing.T, text string) (shorter int) {
 // convertStage converts a stage as xbuild does. What it returns can be compared.
 func convertStage(t *testing.T, text, whole, stage string) (map[string]string, error) {
 	t.Helper()
-	mc := llb.Local("context", llb.SessionID("s"), llb.SharedKeyHint("c"))
-	caps := pb.Caps.CapSet(pb.Caps.All())
-	opt := dockerfile2llb.ConvertOpt{MainContext: &mc, MetaResolver: everyImage{}, LLBCaps: &caps, Config: dockerui.Config{Target: stage,
-		BuildPlatforms: []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}}}, TargetPlatform: &ocispecs.Platform{OS: "linux", Architecture: "arm64"},
-		SourceMap: llb.NewSourceMap(&mc, "Dockerfile", "Dockerfile", []byte(whole))}
+	opt := convertOpt(whole, schema.MustPlatform("linux/arm64"), schema.MustPlatform("linux/amd64"))
+	opt.Target = stage
 	res, err := dockerfile2llb.Dockerfile2LLB(t.Context(), []byte(text), opt)
 	if err != nil {
 		return nil, err

@@ -133,9 +133,8 @@ func (a *analysis) copied(n *Node, c Copy, fs *files) {
 	default:
 		a.input(n, c.From, c.Image, c.Dest, c.Line)
 	}
-	fs.brought = fs.brought || c.From == nil && c.Image != ""
-	if c.From != nil && !slices.Contains(a.grp.Stages, c.From.Index) {
-		fs.bring(c.Dest, c.Sources)
+	if c.From == nil && c.Image != "" || c.From != nil && !slices.Contains(a.grp.Stages, c.From.Index) {
+		fs.bring(c.From, c.Dest, c.Sources)
 	}
 	fs.write(c.Dest, false, foreign)
 	named := func(s string) bool { return path.Base(s) == "go" }
@@ -262,8 +261,7 @@ func (a *analysis) mounts(n *Node, r *Run, fs *files) {
 			inside := m.Dep.Node != nil && slices.Contains(a.grp.Stages, m.Dep.Node.Index) && a.vouched[m.Dep.Node.Index] == ""
 			if !inside {
 				a.input(n, m.Dep.Node, m.Dep.Image+m.Dep.Context, at, r.Line)
-				fs.bring(at, nil)
-				fs.brought = fs.brought || m.Dep.Node == nil
+				fs.bring(m.Dep.Node, at, nil)
 			}
 			fs.write(at, false, inside)
 		}

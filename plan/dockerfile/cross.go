@@ -183,10 +183,7 @@ func (a *analysis) users(grp *Group, g *Graph) []Problem {
 			}
 			fs := a.files[d.Node.Index]
 			for _, p := range d.Paths {
-				code, reason := fs.take(p)
-				if a.checked {
-					code, reason = fs.takeChecked(p)
-				}
+				code, reason := fs.takeChecked(p)
 				if inside {
 					code, reason = a.share(d, p, o)
 				}

@@ -40,8 +40,10 @@ type files struct {
 func newFiles(open bool) *files { return &files{open: open} }
 
 func (f *files) clone() *files {
-	return &files{products: slices.Clone(f.products), neutral: slices.Clone(f.neutral), foreign: slices.Clone(f.foreign),
-		made: slices.Clone(f.made), unknown: f.unknown, open: f.open, compiler: f.compiler, hidden: f.hidden, brought: f.brought, outside: slices.Clone(f.outside), tools: slices.Clone(f.tools)}
+	c := *f
+	c.products, c.neutral, c.foreign = slices.Clone(f.products), slices.Clone(f.neutral), slices.Clone(f.foreign)
+	c.made, c.tools, c.outside = slices.Clone(f.made), slices.Clone(f.tools), slices.Clone(f.outside)
+	return &c
 }
 
 // write notes that something other than go build wrote to p. What is the same on any machine may be written anywhere.
@@ -57,12 +59,12 @@ func (f *files) write(p string, dyn, foreign bool) {
 	}
 }
 
-// bring notes what came in from outside the group and the main context.
-func (f *files) bring(dest string, sources []string) {
+// bring notes what came in from outside the group and the main context: from a stage, or from an image or a named context if
+// from is nil.
+func (f *files) bring(from *Node, dest string, sources []string) {
+	isScript := func(p string) bool { return scriptName().MatchString(path.Base(p)) }
 	f.outside = append(f.outside, path.Clean(dest))
-	for _, s := range append(sources, dest) {
-		f.brought = f.brought || scriptName().MatchString(path.Base(s))
-	}
+	f.brought = f.brought || from == nil || isScript(dest) || slices.ContainsFunc(sources, isScript)
 }
 
 // runsOutside reports whether a call names a file that came in from outside. The goals of make are no files.
