@@ -14,7 +14,6 @@ import (
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
-	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -320,12 +319,8 @@ func (r *run) assemble(e *export) gateway.BuildFunc {
 			} else {
 				res.SetRef(ref)
 			}
-			res.AddMeta(exptypes.ExporterImageConfigKey+suffix, b.result.config)
-			if len(b.result.base) > 0 {
-				res.AddMeta(exptypes.ExporterImageBaseConfigKey+suffix, b.result.base)
-			}
-			if b.result.epoch != nil {
-				res.AddMeta(commonexptypes.ExporterEpochKey+suffix, []byte(strconv.FormatInt(b.result.epoch.Unix(), 10)))
+			for k, v := range b.metadata(suffix) {
+				res.AddMeta(k, v)
 			}
 		}
 		md, err := json.Marshal(ps)

@@ -91,6 +91,9 @@ func (r *run) exportTo(ctx context.Context, e *export, exporter string, attrs ma
 	opt := r.solveOpt(e.builds...)
 	opt.Exports = []client.ExportEntry{{Type: exporter, Attrs: attrs}}
 	e.inlineCache(&opt)
+	if r.direct(e, exporter) {
+		return r.requestDirect(ctx, opt, e.builds[0])
+	}
 	maps.Copy(opt.FrontendAttrs, e.attestations())
 	return r.request(ctx, opt, r.assemble(e))
 }
