@@ -48,6 +48,9 @@ type Options struct {
 	Status func(line []byte)
 	// Provenance says how much to tell of how each target was made: [ProvenanceMin], [ProvenanceMax], or "" for nothing.
 	Provenance string
+	// History lets the daemon keep a record of each output, which docker buildx history lists. Of builds with secrets it
+	// keeps none, as a record has the log.
+	History bool
 }
 
 // The values of Options.Provenance, as docker buildx has them.

@@ -74,7 +74,9 @@ func rows() []*row {
 	add(row{name: "unchanged/push/100", what: "nothing changed, images in a registry", limit: 0.04, work: work{targets: 100, output: "push"}})
 	add(row{name: "unchanged/unpinned/100", what: "nothing changed, local outputs, base by tag", work: work{targets: 100, output: "local", base: true}})
 	add(row{name: "cached/local/100", what: "all cached, local outputs", limit: 0.30, work: work{targets: 100, output: "local"}, args: force})
-	add(row{name: "cached/image/100", what: "all cached, images in BuildKit's store", limit: 0.20, work: work{targets: 100, output: "image"}, args: force})
+	unrecorded := []string{"--force", "--history=false"}
+	add(row{name: "cached/image/100", what: "all cached, images in BuildKit's store, without records in its history", limit: 0.20, work: work{targets: 100, output: "image"}, args: unrecorded})
+	add(row{name: "cached/image/100/history", what: "the same with them", limit: 0.55, work: work{targets: 100, output: "image"}, args: force})
 	add(row{name: "cached/push/100", what: "all cached, pushed images", limit: 0.30, work: work{targets: 100, output: "push"}, args: force})
 	add(row{name: "print/1", what: "print one target that has parents, functions and caches", limit: 0.7, work: work{targets: 1, rich: true}, print: true})
 	add(row{name: "print/1000", what: "print 1,000 such targets", limit: 0.2, memory: 0.6, work: work{targets: 1000, rich: true}, print: true})

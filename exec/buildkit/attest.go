@@ -56,7 +56,7 @@ func (b *build) byFrontend() bool {
 // solveResult gives the result of a build that was solved before, for an exporter.
 func (r *run) solveResult(ctx context.Context, gc gateway.Client, b *build) (gateway.Reference, error) {
 	if !b.byFrontend() || b.result.path != "server" {
-		res, err := gc.Solve(ctx, gateway.SolveRequest{Definition: b.def.ToPB()})
+		res, err := gc.Solve(ctx, gateway.SolveRequest{Definition: r.exported(b)})
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 	dockerconfig "github.com/docker/cli/cli/config"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/worker/label"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/xbuild/xbuild/exec"
@@ -43,7 +44,10 @@ type Backend struct {
 	opt    DialOptions
 	client *client.Client
 	worker []ocispecs.Platform
-	dialed atomic.Bool // and nobody asked for the node since
+	// keepsImages says that the daemon may have a store of images, in which an output gets its names. One that runs steps by
+	// itself has none.
+	keepsImages bool
+	dialed      atomic.Bool // and nobody asked for the node since
 	// engine is set if the BuildKit is inside of a Docker Engine.
 	engine      *engine
 	dialSession session.Dialer
@@ -93,20 +97,21 @@ func dialPatiently(ctx context.Context, addr string, opt DialOptions, p patience
 func (b *Backend) greet(ctx context.Context) (*Backend, error) {
 	call, cancel := context.WithTimeout(ctx, b.patience.dial)
 	defer cancel()
-	var err error
-	if b.worker, err = b.listPlatforms(call); err != nil {
+	w, err := b.firstWorker(call)
+	if err != nil {
 		b.client.Close()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		return nil, &Unreachable{b.addr, err}
 	}
+	b.worker, b.keepsImages = w.Platforms, w.Labels[label.Executor] != "oci"
 	b.dialed.Store(true)
 	return b, nil
 }
 
-// listPlatforms asks for the platforms of the worker that will build, its own first.
-func (b *Backend) listPlatforms(ctx context.Context) ([]ocispecs.Platform, error) {
+// firstWorker asks for the worker that will build, and its platforms, its own first.
+func (b *Backend) firstWorker(ctx context.Context) (*client.WorkerInfo, error) {
 	workers, err := b.client.ListWorkers(ctx)
 	if err != nil {
 		return nil, err
@@ -114,7 +119,7 @@ func (b *Backend) listPlatforms(ctx context.Context) ([]ocispecs.Platform, error
 	if len(workers) == 0 || len(workers[0].Platforms) == 0 {
 		return nil, fmt.Errorf("the daemon has no worker that could build")
 	}
-	return workers[0].Platforms, nil
+	return workers[0], nil
 }
 
 // Node returns the name and the platforms of the node; its own platform is the first.
@@ -122,7 +127,10 @@ func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
 	ps, err := b.worker, error(nil)
 	if !b.dialed.CompareAndSwap(true, false) { // what Dial was told a moment ago need not be asked again
 		call, cancel := context.WithTimeout(ctx, b.patience.dial)
-		ps, err = b.listPlatforms(call)
+		var w *client.WorkerInfo
+		if w, err = b.firstWorker(call); err == nil {
+			ps = w.Platforms
+		}
 		cancel()
 	}
 	if err != nil {

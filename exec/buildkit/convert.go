@@ -47,6 +47,9 @@ type build struct {
 	fallback string
 	// def is result.state as it is solved; complete after every build is ready.
 	def *llb.Definition
+	// source leads from the steps of def to the user's text. Only a request that the daemon records takes it along: the text
+	// would go there again with every target.
+	source *pb.Source
 	// entitlements are the privileges that the build file asks for, here and in linked targets.
 	entitlements []string
 	imports      []cacheImport

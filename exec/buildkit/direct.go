@@ -45,7 +45,7 @@ func (r *run) requestDirect(ctx context.Context, opt client.SolveOpt, b *build) 
 	exporter := opt.Exports[0]
 	maps.Copy(attrs, exporter.Attrs)
 	req := &controlapi.SolveRequest{Ref: identity.NewID(), Session: opt.SharedSession.ID(), Internal: opt.Internal, Entitlements: opt.AllowedEntitlements,
-		Definition: b.def.ToPB(), FrontendAttrs: opt.FrontendAttrs, Cache: &controlapi.CacheOptions{},
+		Definition: r.exported(b), FrontendAttrs: opt.FrontendAttrs, Cache: &controlapi.CacheOptions{},
 		Exporters: []*controlapi.Exporter{{Type: exporter.Type, Attrs: attrs}}}
 	for _, c := range opt.CacheExports {
 		req.Cache.Exports = append(req.Cache.Exports, &controlapi.CacheOptionsEntry{Type: c.Type, Attrs: c.Attrs})

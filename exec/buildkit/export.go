@@ -33,6 +33,8 @@ type export struct {
 
 	key  string // folder in the staging folder, for an archive
 	done exec.OutputResult
+	// there says that all tags in the registry name this very image already.
+	there bool
 }
 
 // parallelExports bounds how many results are made at the same time.
@@ -65,8 +67,8 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 		case e.output.Type == schema.OutputDocker:
 			engine = append(engine, step(r.load))
 		default:
-			if e.output.Push && moves > 1 && !e.byDigest() && !r.classic() {
-				first = append(first, step(r.pushDigest))
+			if e.output.Push && !e.byDigest() && !r.classic() {
+				first = append(first, step(func(ctx context.Context, e *export) error { return r.bring(ctx, e, moves > 1) }))
 			}
 			last = append(last, step(r.exportImage))
 		}

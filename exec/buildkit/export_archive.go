@@ -122,7 +122,7 @@ func (keepOpen) Close() error { return nil }
 // told apart only by their number in a request, so each request has a session of its own; folders are read through the
 // run's all the same, since the steps name it.
 func (r *run) receiveFrom(ctx context.Context, e *export, entry client.ExportEntry) (*client.SolveResponse, error) {
-	opt := r.solveOpt(e.builds...)
+	opt := r.outputOpt(e.target, e.builds...)
 	if err := r.ownSession(&opt); err != nil {
 		return nil, err
 	}

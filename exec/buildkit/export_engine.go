@@ -110,7 +110,7 @@ func (r *run) load(ctx context.Context, e *export) error {
 	delete(attrs, "context")
 	var resp *client.SolveResponse
 	if en == r.engine {
-		resp, err = r.exportTo(ctx, e, r.imageExporter(), attrs)
+		resp, err = r.exportTo(ctx, r.outputOpt(e.target, e.builds...), e, r.imageExporter(), attrs)
 	} else {
 		resp, err = r.sendArchive(ctx, e, en, attrs)
 	}

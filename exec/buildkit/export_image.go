@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/core/content/proxy"
+	contentapi "github.com/containerd/containerd/api/services/content/v1"
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
@@ -37,7 +38,7 @@ func (r *run) pushDigest(ctx context.Context, e *export) error {
 		return err
 	}
 	attrs["name"], attrs["push"], attrs["push-by-digest"] = repos, "true", "true"
-	_, err = r.exportTo(ctx, e, client.ExporterImage, attrs)
+	_, err = r.exportTo(ctx, r.solveOpt(e.builds...), e, client.ExporterImage, attrs)
 	return err
 }
 
@@ -63,10 +64,13 @@ func (r *run) exportImage(ctx context.Context, e *export) error {
 	if e.output.Push {
 		verb = "tagging"
 	}
+	if e.there && !r.keepsImages {
+		return nil // it was made to be compared, and is where it belongs
+	}
 	r.announce(verb, e)
 	attrs := e.attrs()
 	if !r.classic() {
-		attrs["push"] = strconv.FormatBool(e.output.Push)
+		attrs["push"] = strconv.FormatBool(e.output.Push && !e.there)
 	}
 	if e.byDigest() {
 		repos, err := repositories(attrs["name"])
@@ -75,7 +79,7 @@ func (r *run) exportImage(ctx context.Context, e *export) error {
 		}
 		attrs["name"] = repos
 	}
-	resp, err := r.exportTo(ctx, e, r.imageExporter(), attrs)
+	resp, err := r.exportTo(ctx, r.outputOpt(e.target, e.builds...), e, r.imageExporter(), attrs)
 	if err != nil {
 		return err
 	}
@@ -87,8 +91,7 @@ func (r *run) exportImage(ctx context.Context, e *export) error {
 }
 
 // exportTo lets an exporter that sends nothing to this process make the result.
-func (r *run) exportTo(ctx context.Context, e *export, exporter string, attrs map[string]string) (*client.SolveResponse, error) {
-	opt := r.solveOpt(e.builds...)
+func (r *run) exportTo(ctx context.Context, opt client.SolveOpt, e *export, exporter string, attrs map[string]string) (*client.SolveResponse, error) {
 	opt.Exports = []client.ExportEntry{{Type: exporter, Attrs: attrs}}
 	e.inlineCache(&opt)
 	if r.direct(e, exporter) {
@@ -132,14 +135,13 @@ func decodeDescriptor(s string) json.RawMessage {
 // describe finds the digest of each platform's image, and the size of all of them as a registry keeps them. The daemon has
 // just made them, so no registry is asked; what the daemon cannot tell stays empty.
 func (r *run) describe(ctx context.Context, e *export) {
-	store := proxy.NewContentStore(r.client.ContentClient())
 	images := map[string]string{}
 	var desc ocispecs.Descriptor
 	if json.Unmarshal(e.done.Descriptor, &desc) != nil || !e.index && !strings.Contains(desc.MediaType, "index") && !strings.Contains(desc.MediaType, "list") {
 		images[e.builds[0].Platform.String()] = e.done.Digest
 	} else {
 		var index ocispecs.Index
-		if !readManifest(ctx, store, e.done.Digest, &index) {
+		if !r.readManifest(ctx, e.done.Digest, &index) {
 			return
 		}
 		for _, m := range index.Manifests {
@@ -155,7 +157,7 @@ func (r *run) describe(ctx context.Context, e *export) {
 	sizes := map[digest.Digest]int64{}
 	for _, d := range images {
 		var m ocispecs.Manifest
-		if !readManifest(ctx, store, d, &m) {
+		if !r.readManifest(ctx, d, &m) {
 			return
 		}
 		for _, b := range append(m.Layers, m.Config) {
@@ -167,12 +169,17 @@ func (r *run) describe(ctx context.Context, e *export) {
 	}
 }
 
-// readManifest reads a manifest or index that the daemon has.
-func readManifest(ctx context.Context, store content.Store, d string, into any) bool {
-	info, err := store.Info(ctx, digest.Digest(d))
-	if err != nil || info.Size > maxIndex {
-		return false
+// readManifest reads a manifest or index that the daemon has, in one call: the library's store takes three.
+func (r *run) readManifest(ctx context.Context, d string, into any) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := r.client.ContentClient().Read(ctx, &contentapi.ReadContentRequest{Digest: d})
+	var text []byte
+	for err == nil && len(text) <= maxIndex {
+		var part *contentapi.ReadContentResponse
+		if part, err = stream.Recv(); err == nil {
+			text = append(text, part.Data...)
+		}
 	}
-	text, err := content.ReadBlob(ctx, store, ocispecs.Descriptor{Digest: digest.Digest(d), Size: info.Size})
-	return err == nil && json.Unmarshal(text, into) == nil
+	return errors.Is(err, io.EOF) && digest.FromBytes(text).String() == d && json.Unmarshal(text, into) == nil
 }

@@ -45,7 +45,7 @@ func (r *run) fallBack(ctx context.Context, gc gateway.Client, wrong map[*build]
 	for b, a := range instead {
 		b.lost = a.lost
 		if !a.lost && a.err == nil && a.solveErr == nil {
-			b.Build, b.file, b.links, b.result, b.def, b.entitlements = a.Build, a.file, a.links, a.result, a.def, a.entitlements
+			b.Build, b.file, b.links, b.result, b.def, b.source, b.entitlements = a.Build, a.file, a.links, a.result, a.def, a.source, a.entitlements
 			b.fallback = wrong[b].String()
 		}
 	}

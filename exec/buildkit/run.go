@@ -34,6 +34,7 @@ type run struct {
 	session *buildSession
 	locals  *locals
 	images  imageCache
+	tag     *tagReader
 	export  *localExport
 	exports []*export
 	private *private
@@ -98,7 +99,7 @@ func (b *Backend) runOnce(ctx context.Context, p *plan.Plan, opt exec.Options, e
 
 func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) {
 	r := &run{Backend: b, plan: p, opt: opt, gate: g, emit: g.send, files: map[*plan.Dockerfile]*sourceFile{}, over: make(chan struct{})}
-	r.steps = newSteps(p, r.emit)
+	r.steps, r.tag = newSteps(p, r.emit), newTagReader(b.opt.DockerConfig)
 	if opt.Status != nil {
 		r.steps.raw = g.raw(opt.Status)
 	}
@@ -258,6 +259,7 @@ func (r *run) defineBuilds(builds []*build) error {
 		for _, f := range r.files {
 			b.def.Source = f.mapSources(b.def.Source)
 		}
+		b.source, b.def.Source = b.def.Source, nil
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type runFlags struct {
 	plan      string
 	metadata  string
 	failFast  bool
+	history   bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -75,6 +76,7 @@ func (a *app) runCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
 	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
+	c.Flags().BoolVar(&f.history, "history", true, "let BuildKit keep a record of each output, which docker buildx history lists")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
@@ -106,7 +108,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if d := j.decision; d != nil && len(d.Unchanged) > 0 && mode != progress.Quiet && mode != progress.RawJSON {
 		fmt.Fprint(a.err, unchangedText(d))
 	}
-	opt := exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast}
+	opt := exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast, History: f.history}
 	if f.metadata != "" {
 		opt.Provenance = a.metadataProvenance()
 	}
