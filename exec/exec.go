@@ -48,7 +48,7 @@ type Options struct {
 	Status func(line []byte)
 	// Provenance says how much to tell of how each target was made: [ProvenanceMin], [ProvenanceMax], or "" for nothing.
 	Provenance string
-	// History lets the daemon keep a record of each output, which docker buildx history lists. Of builds with secrets it
+	// History lets the daemon keep a record of each image and archive, which docker buildx history lists. Of builds with secrets it
 	// keeps none, as a record has the log.
 	History bool
 }

@@ -183,13 +183,7 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: "receiving files for " + strings.Join(names, ", ")})
 	attrs := map[string]string{"platform-split": "true"}
 	maps.Copy(attrs, items[0].attrs)
-	var builds []*build
-	var targets []string
-	for _, it := range items {
-		builds, targets = append(builds, it.build), append(targets, it.build.Target)
-	}
-	opt := r.outputOpt(strings.Join(slices.Compact(targets), ", "), builds...)
-	opt.AllowedEntitlements = items[0].build.entitlements // those of all of them
+	opt := r.solveOpt(items[0].build)
 	maps.Copy(opt.FrontendAttrs, items[0].build.attestations())
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, Attrs: attrs}}
 	_, err := r.request(ctx, opt, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {

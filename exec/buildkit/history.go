@@ -10,8 +10,8 @@ import (
 // buildName is the attribute that docker buildx history takes the name of a record from.
 const buildName = "build-arg:BUILDKIT_BUILD_NAME"
 
-// outputOpt are the options of a request that makes an output, of which the daemon keeps a record if the run wants that.
-// Everything else that a run asks for is not recorded.
+// outputOpt are the options of a request that makes an image or an archive, of which the daemon keeps a record if the run wants
+// that. Everything else that a run asks for is not recorded, local files neither: one request makes those of all targets.
 func (r *run) outputOpt(title string, builds ...*build) client.SolveOpt {
 	opt := r.solveOpt(builds...)
 	if r.recorded(builds...) {

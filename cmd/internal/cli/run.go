@@ -76,7 +76,7 @@ func (a *app) runCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.failFast, "fail-fast", true, "stop everything at the first failure")
 	c.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
 	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
-	c.Flags().BoolVar(&f.history, "history", true, "let BuildKit keep a record of each output, which docker buildx history lists")
+	c.Flags().BoolVar(&f.history, "history", true, "let BuildKit keep a record of each image and archive, which docker buildx history lists")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
 	return c
