@@ -70,6 +70,7 @@ func (b *Backend) runOnce(ctx context.Context, p *plan.Plan, opt exec.Options, e
 		return nil, err
 	}
 	defer r.export.close()
+	defer r.tag.close()
 	if err := r.checkExports(ctx); err != nil {
 		return nil, err
 	}

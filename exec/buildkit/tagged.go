@@ -42,14 +42,16 @@ const tagWait = 2 * time.Second
 // tagReader asks registries for tags, and does not ask one again that this process cannot reach: the daemon may have another
 // way to it.
 type tagReader struct {
-	read func(ctx context.Context, ref string) (string, error)
+	read  func(ctx context.Context, ref string) (string, error)
+	close func() // connections
 
 	mu   sync.Mutex
 	mute map[string]bool // by name of the registry
 }
 
 func newTagReader(dockerConfig string) *tagReader {
-	return &tagReader{read: Tags(dockerConfig), mute: map[string]bool{}}
+	t := tagTransport()
+	return &tagReader{read: tags(dockerConfig, t), close: t.CloseIdleConnections, mute: map[string]bool{}}
 }
 
 // common is the digest that all tags name in their registries; empty if they do not, or if it is not known.

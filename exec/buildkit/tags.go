@@ -20,6 +20,20 @@ const tagTimeout = 10 * time.Second
 // dockerConfig is the folder of docker's config.json, where credentials come from; empty means $DOCKER_CONFIG, else
 // ~/.docker. The function may be called at the same time.
 func Tags(dockerConfig string) func(ctx context.Context, ref string) (digest string, err error) {
+	return tags(dockerConfig, tagTransport())
+}
+
+// tagTransport keeps as many connections to a registry open as questions are asked at the same time.
+func tagTransport() *http.Transport {
+	t := &http.Transport{}
+	if usual, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = usual.Clone()
+	}
+	t.MaxIdleConnsPerHost = parallelExports
+	return t
+}
+
+func tags(dockerConfig string, transport http.RoundTripper) func(ctx context.Context, ref string) (digest string, err error) {
 	load := sync.OnceValues(func() (*configfile.ConfigFile, error) {
 		if dockerConfig == "" {
 			dockerConfig = dockerconfig.Dir()
@@ -40,7 +54,7 @@ func Tags(dockerConfig string) func(ctx context.Context, ref string) (digest str
 		}
 		return a.Username, a.Password, err
 	}
-	client := &http.Client{Transport: http.DefaultTransport}
+	client := &http.Client{Transport: transport}
 	resolver := docker.NewResolver(docker.ResolverOptions{Hosts: docker.ConfigureDefaultRegistries(
 		docker.WithClient(client), docker.WithPlainHTTP(docker.MatchLocalhost),
 		docker.WithAuthorizer(docker.NewDockerAuthorizer(docker.WithAuthClient(client), docker.WithAuthCreds(credentials))))})
