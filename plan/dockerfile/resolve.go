@@ -36,7 +36,7 @@ type Graph struct {
 
 // Node is one stage on one platform.
 type Node struct {
-	Stage
+	*Stage
 	// Base is the stage it is FROM, or nil; Image is then the expanded reference ("scratch" included), or Context the
 	// name of the named context that replaces the image or the stage itself.
 	Base    *Node
@@ -47,9 +47,15 @@ type Node struct {
 	// ScratchPlatform is the --platform of a scratch root. BuildKit drops it and labels the steps with the target, but
 	// what runs there was brought by the file itself, and is meant for that platform.
 	ScratchPlatform *schema.Platform
-	Deps            []Dep
-	Runs            []*Run
-	Copies          []Copy
+
+	*walked
+}
+
+// walked is what is known of a stage whose instructions were looked at: in a file of many stages those that the build needs.
+type walked struct {
+	Deps   []Dep
+	Runs   []*Run
+	Copies []Copy
 	// Keys: Steps holds the key of the file system after each step that makes one; FS is the last.
 	Steps []Step
 	FS    string
@@ -63,7 +69,6 @@ type Node struct {
 	// UsesContext says that a COPY, ADD or mount reads the main context.
 	UsesContext bool
 
-	target        schema.Platform
 	user, workdir string
 	onbuild       []string
 	meta          []string
@@ -71,6 +76,9 @@ type Node struct {
 	// mentions are uses of names that have no value in the stage, but would have one in a pinned stage.
 	mentions []mention
 }
+
+// unwalked is what is known of the instructions of every other stage.
+var unwalked = &walked{Env: &vars{}}
 
 type mention struct {
 	line int
@@ -241,7 +249,7 @@ func (r *resolver) bad(line int, err error) diag.List {
 
 // from sets what the FROM line says. Commands come later, since COPY --from may name a stage further down.
 func (r *resolver) from(i int, st instructions.Stage) (*Node, diag.List) {
-	n := &Node{Stage: r.f.Stages[i], Env: &vars{}, Platform: r.env.Target, target: r.env.Target}
+	n := &Node{Stage: &r.f.Stages[i], walked: unwalked, Platform: r.env.Target}
 	base, err := r.expand(st.BaseName, r.global)
 	if err != nil {
 		return n, r.bad(n.Line, err)

@@ -25,7 +25,7 @@ type walker struct {
 // start takes over what the base gives: files, environment, user, folder.
 func (w *walker) start() {
 	n := w.n
-	n.workdir = "/"
+	n.walked = &walked{Env: &vars{}, workdir: "/"}
 	if w.on = w.target; n.Platform != w.env.Target {
 		w.on = n.Platform.String()
 	}

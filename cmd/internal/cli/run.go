@@ -230,6 +230,7 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if b.Engine() {
 		loadByDefault(cfg)
 	}
+	start.Planning(len(cfg.Targets))
 	j, err := a.planFresh(ctx, cfg, req, b, h, g, allow)
 	if err == nil {
 		err = a.checkGrants(in, j.plan, cfg.Sources, local(cfg), attributeOf(cfg))

@@ -2,7 +2,7 @@
 // are read, which takes a few milliseconds of a start and would free next to nothing.
 //
 // In: nothing; importing it is enough. It imports little, so that it is initialized before most of the program. Out:
-// [Done], [Frugal] and [Daemon], one of which must be called before anything that works for long. Promised: a GOGC of the
+// [Done], [Frugal], [Planning] and [Daemon], one of which must be called before anything that works for long. Promised: a GOGC of the
 // user's counts from the first moment.
 package start
 
@@ -19,9 +19,9 @@ const (
 	early   = 300 // at 12 MB
 	reading = 200 // from then on, while a large build is read and planned
 	usual   = 100 // the default of Go
-	// frugal saves a tenth of the memory of a large run. The time that it takes is spent while the daemon works.
+	// frugal saves a fifth of the memory of a large run. Most of the time that it takes is spent while the daemon works.
 	frugal = 50
-	large  = 50 // builds
+	large  = 50 // builds, or targets
 )
 
 func init() {
@@ -49,6 +49,15 @@ func Done(builds int) {
 		percent = frugal
 	}
 	after(percent)
+}
+
+// Planning is for a run that a daemon will take longer for than this process: from a number of targets on the plan is the
+// largest thing in memory, and most of what it is made of is garbage soon.
+func Planning(targets int) {
+	if targets >= large {
+		after(frugal)
+		set(frugal)
+	}
 }
 
 // Daemon ends the start of a process that stays.
