@@ -316,7 +316,7 @@ func (p *planner) resolved(b *build, f *dockerfile.File, target schema.Platform)
 		return g, nil
 	}
 	g, d := f.Resolve(dockerfile.Env{Build: b.on.native(), Target: target, Stage: v.Stage, Args: args, Context: v.Context,
-		Contexts: v.Contexts, Image: p.imageConfig, Whole: target == sentinel,
+		Contexts: v.Contexts, Image: p.imageConfig,
 		RunKeys: runKeys(v), SecretNames: b.secretNames, SSHNames: b.sshNames})
 	switch {
 	case !d.HasErrors():

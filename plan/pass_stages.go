@@ -188,7 +188,6 @@ func (p *planner) opaqueStage(b *build, pb *Build) {
 }
 
 func (p *planner) graphStages(b *build, g *graphs, pb *Build) {
-	other := g.other
 	for i, n := range g.on.Nodes {
 		if !g.on.Reached[i] {
 			continue
@@ -199,14 +198,17 @@ func (p *planner) graphStages(b *build, g *graphs, pb *Build) {
 			if n.ScratchPlatform != nil {
 				in.platform = *n.ScratchPlatform
 			}
-			if other != nil {
-				o := other.Nodes[i]
+			var o *dockerfile.Node // which a build for another target need not reach
+			if g.other != nil {
+				o = g.other.Walk(i)
+			}
+			if o != nil {
 				in.depends = o.FS != n.FS
 				in.pinned = o.Platform == n.Platform || n.ScratchPlatform != nil && o.ScratchPlatform != nil && *o.ScratchPlatform == *n.ScratchPlatform
 			}
 			in.stage = p.newStage(b, n)
-			if other != nil {
-				in.stage.ForksAt = b.fork(n, other.Nodes[i])
+			if o != nil {
+				in.stage.ForksAt = b.fork(n, o)
 			}
 			p.instances[n.ID] = in
 		}

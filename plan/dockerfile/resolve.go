@@ -32,6 +32,7 @@ type Graph struct {
 	args      map[string]string // build arguments
 	env       Env               // what it was made with
 	automatic *vars             // what an ARG of an automatic name gives
+	resolver  *resolver         // of which [Graph.Walk] asks for more
 }
 
 // Node is one stage on one platform.
@@ -123,6 +124,7 @@ type resolver struct {
 	byName map[string]*Node
 	nodes  []*Node
 	done   []bool // by index of the stage
+	wrong  map[int]diag.List
 	target string // the platform
 }
 
@@ -160,9 +162,18 @@ func (f *File) Resolve(env Env) (*Graph, diag.List) {
 	}
 	buildPlatform, _ := r.global.Get("BUILDPLATFORM")
 	g := &Graph{File: f, Nodes: r.nodes, Reached: make([]bool, len(r.nodes)), Result: r.nodes[idx],
-		Target: env.Target, BuildPlatform: buildPlatform, Contexts: env.Contexts, env: env, args: env.Args, automatic: r.global}
+		Target: env.Target, BuildPlatform: buildPlatform, Contexts: env.Contexts, env: env, args: env.Args, automatic: r.global, resolver: r}
 	g.reach(g.Result)
 	return g, nil
+}
+
+// Walk is a stage of the file, which the build need not reach; nil if something is wrong with it. Graphs of one file must not
+// be asked at the same time.
+func (g *Graph) Walk(i int) *Node {
+	if g.resolver.stage(g.Nodes[i]).HasErrors() {
+		return nil
+	}
+	return g.Nodes[i]
 }
 
 // For is the graph of another stage of the same file with the same values; nil if there is no such stage. It is right only
@@ -351,9 +362,20 @@ func (r *resolver) find(from string, self *Node) (n *Node, image string) {
 // stage walks the instructions of one stage, once, after those of its base.
 func (r *resolver) stage(n *Node) diag.List {
 	if r.done[n.Index] {
-		return nil
+		return r.wrong[n.Index]
 	}
 	r.done[n.Index] = true
+	d := r.walk(n)
+	if d.HasErrors() {
+		if r.wrong == nil {
+			r.wrong = map[int]diag.List{}
+		}
+		r.wrong[n.Index] = d
+	}
+	return d
+}
+
+func (r *resolver) walk(n *Node) diag.List {
 	if n.Base != nil {
 		if d := r.stage(n.Base); d.HasErrors() {
 			return d
