@@ -169,7 +169,7 @@ func (a *app) execute(ctx context.Context, j *job, scr screen, opt exec.Options)
 		if raw, ok := display.(progress.RawDisplay); ok {
 			opt.Status = raw.Status
 		}
-		start.Done(len(part.Builds))
+		start.Done()
 		r := exec.Start(ctx, part, j.backend, opt)
 		for e := range r.Events() {
 			display.Event(e)

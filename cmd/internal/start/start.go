@@ -2,8 +2,8 @@
 // are read, which takes a few milliseconds of a start and would free next to nothing.
 //
 // In: nothing; importing it is enough. It imports little, so that it is initialized before most of the program. Out:
-// [Done], [Frugal], [Planning] and [Daemon], one of which must be called before anything that works for long. Promised: a GOGC of the
-// user's counts from the first moment.
+// [Done], [Frugal], [Planning] and [Daemon], one of which must be called before anything that works for long. Promised: a
+// GOGC of the user's counts from the first moment.
 package start
 
 import (
@@ -19,9 +19,7 @@ const (
 	early   = 300 // at 12 MB
 	reading = 200 // from then on, while a large build is read and planned
 	usual   = 100 // the default of Go
-	// frugal saves a fifth of the memory of a large run. Most of the time that it takes is spent while the daemon works.
-	frugal = 50
-	large  = 50 // builds, or targets
+	large   = 50  // targets
 )
 
 func init() {
@@ -41,24 +39,17 @@ func after(percent int) {
 // next is freed by the next collection. The pointer keeps it from sharing its place with others.
 type next struct{ _ *int }
 
-// Done ends the start: from the next collection on garbage is collected as usual, and more often in a run of many builds.
-// A small run has no collection at all.
-func Done(builds int) {
-	percent := usual
-	if builds >= large {
-		percent = frugal
-	}
-	after(percent)
-}
-
-// Planning is for a run that a daemon will take longer for than this process: from a number of targets on the plan is the
-// largest thing in memory, and most of what it is made of is garbage soon.
+// Planning is for a run that a daemon will take longer for than this process: of many targets the plan is the largest thing in
+// memory, and most of what it is made of is garbage soon.
 func Planning(targets int) {
 	if targets >= large {
-		after(frugal)
-		set(frugal)
+		after(usual)
+		set(usual)
 	}
 }
+
+// Done ends the start: from the next collection on garbage is collected as usual. A small run has no collection at all.
+func Done() { after(usual) }
 
 // Daemon ends the start of a process that stays.
 func Daemon() {
