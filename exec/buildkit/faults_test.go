@@ -436,7 +436,7 @@ func TestFrozen(t *testing.T) {
 			for k := 0; ; k++ {
 				proxy.Thaw()
 				proxy.Inject(nil)
-				b, err := dialPatiently(t.Context(), proxy.Addr(), DialOptions{DockerConfig: t.TempDir()}, usualPatience)
+				b, err := dialPatiently(t.Context(), proxy.Addr(), DialOptions{DockerConfig: t.TempDir()}, usualPatience.times(3))
 				if err != nil {
 					t.Fatal(err)
 				}
