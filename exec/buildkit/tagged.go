@@ -15,9 +15,14 @@ import (
 
 // bring makes the image that tags will name, and brings it to its registry under its digest if early is set. An image that
 // all its tags name there already is not pushed: a registry has all content of what it knows a name of, and asking it for
-// the tag is one question instead of one for each layer.
+// the tag is one question instead of one for each layer. What is attested is another image each time, as it tells when it was
+// made.
 func (r *run) bring(ctx context.Context, e *export, early bool) error {
-	if at := r.tag.common(ctx, e.tags); at != "" {
+	at := ""
+	if e.attestations() == nil {
+		at = r.tag.common(ctx, e.tags)
+	}
+	if at != "" {
 		attrs := e.attrs()
 		attrs["push"], attrs["store"] = "false", "false"
 		resp, err := r.exportTo(ctx, r.solveOpt(e.builds...), e, client.ExporterImage, attrs)
