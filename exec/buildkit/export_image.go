@@ -170,10 +170,10 @@ func (r *run) describe(ctx context.Context, e *export) {
 }
 
 // readManifest reads a manifest or index that the daemon has, in one call: the library's store takes three.
-func (r *run) readManifest(ctx context.Context, d string, into any) bool {
+func (b *Backend) readManifest(ctx context.Context, d string, into any) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := r.client.ContentClient().Read(ctx, &contentapi.ReadContentRequest{Digest: d})
+	stream, err := b.client.ContentClient().Read(ctx, &contentapi.ReadContentRequest{Digest: d})
 	var text []byte
 	for err == nil && len(text) <= maxIndex {
 		var part *contentapi.ReadContentResponse

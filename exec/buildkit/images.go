@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/core/content/proxy"
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
@@ -124,22 +122,13 @@ func (b *Backend) resolveAny(ctx context.Context, gc gateway.Client, ref string)
 // imagePlatforms reads what an image exists for. Unknown is not an error: the build will tell. The daemon has just put
 // the manifest that the digest names into its store, so no registry is asked.
 func (b *Backend) imagePlatforms(ctx context.Context, dgst digest.Digest, only ocispecs.Platform) []string {
-	store := proxy.NewContentStore(b.client.ContentClient())
-	info, err := store.Info(ctx, dgst)
-	if err != nil || info.Size > maxIndex {
-		return nil
-	}
-	text, err := content.ReadBlob(ctx, store, ocispecs.Descriptor{Digest: dgst, Size: info.Size})
-	if err != nil {
-		return nil
-	}
 	var index struct {
 		Manifests []struct {
 			Platform *ocispecs.Platform `json:"platform"`
 		} `json:"manifests"`
 		Config *struct{} `json:"config"`
 	}
-	if err := json.Unmarshal(text, &index); err != nil {
+	if !b.readManifest(ctx, dgst.String(), &index) {
 		return nil
 	}
 	if index.Config != nil { // a single image
