@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -76,7 +75,7 @@ func (t *tagReader) common(ctx context.Context, tags []string) string {
 			return ""
 		}
 		at, err := t.read(ctx, tag)
-		if err != nil && !errdefs.IsNotFound(err) && !strings.Contains(err.Error(), "not found") {
+		if err != nil && !errdefs.IsNotFound(err) {
 			t.mu.Lock()
 			t.mute[host] = true
 			t.mu.Unlock()

@@ -5,6 +5,7 @@ package buildkit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	controlapi "github.com/moby/buildkit/api/services/control"
 
 	"github.com/xbuild/xbuild/exec"
@@ -92,7 +94,7 @@ func TestMuteRegistry(t *testing.T) {
 		case strings.HasPrefix(ref, "away.example/"):
 			return "", errors.New("dial tcp: no route to host")
 		case strings.HasSuffix(ref, ":new"):
-			return "", errors.New(ref + ": not found")
+			return "", fmt.Errorf("%s: %w", ref, errdefs.ErrNotFound)
 		}
 		return "sha256:" + strings.TrimPrefix(ref[strings.LastIndex(ref, ":"):], ":"), nil
 	}
