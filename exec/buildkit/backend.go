@@ -174,7 +174,7 @@ func fromOCI(p ocispecs.Platform) schema.Platform {
 
 // cleanMessage strips what gRPC and BuildKit's client put before the cause.
 func cleanMessage(err error) string {
-	s := err.Error()
+	s := bundlePath().ReplaceAllString(err.Error(), "")
 	for {
 		t := s
 		for _, p := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: ", "failed to receive status: ", "failed to get status: ", "failed to list workers: ", "listing workers for Build: ",

@@ -67,6 +67,16 @@ func (d *dirSource) add(path string) (string, error) {
 	return name, nil
 }
 
+// offer serves a folder under a name.
+func (d *dirSource) offer(name string, dir servedDir) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dirs == nil {
+		d.dirs = map[string]servedDir{}
+	}
+	d.dirs[name] = dir
+}
+
 // LookupDir implements filesync.DirSource.
 func (d *dirSource) LookupDir(name string) (fsutil.FS, bool) {
 	d.mu.Lock()

@@ -8,7 +8,7 @@
 //  1. converted from Dockerfile to LLB, in this process where possible (convert.go), else by the daemon's own Dockerfile
 //     frontend (server.go); either way the outcome is a definition whose steps are known to belong to stages of the
 //     plan and to lines of the user's file (steps.go),
-//  2. given one common copy of each folder it reads (locals.go, context.go),
+//  2. given one common copy of each folder it reads (locals.go, context.go), or of many small ones (bundle.go),
 //  3. solved, all of them at once (run.go).
 //
 // What BuildKit grants or remembers for a whole request gets a request of its own beside the hub: privileges, retries

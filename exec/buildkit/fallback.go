@@ -94,7 +94,7 @@ func (r *run) solveInstead(ctx context.Context, gc gateway.Client, all, chosen [
 	if err := r.convertBuilds(ctx, gc, all); err != nil {
 		return err
 	}
-	if err := r.defineBuilds(all); err != nil {
+	if err := r.defineBuilds(all, nil); err != nil {
 		return err
 	}
 	s := r.newScheduler()

@@ -18,12 +18,21 @@ import (
 // locals makes all builds of a run read a folder through one and the same step. Each build by itself asks for just the
 // paths that its COPY instructions name, which would be another step, and another upload, for every target and
 // platform. So first [locals.collect] unites the paths over all definitions, then [locals.rewrite] puts the united step
-// in place of each build's own. What a COPY depends on is the content of what it copies, so cache keys stay the same.
+// in place of each build's own. Small folders can even share a step, which [locals.join] decides. What a COPY depends on
+// is the content of what it copies, so cache keys stay the same.
 type locals struct {
 	session string
 
-	mu    sync.Mutex
-	paths map[string]map[string]bool // by key of the step; a nil set means the whole folder
+	mu      sync.Mutex
+	folders map[string]*folder // by key of the step
+}
+
+// folder is what a run reads of a folder with one set of filters.
+type folder struct {
+	*localSource
+	paths map[string]bool
+	whole bool // and not just paths
+	apart bool // it cannot be joined with others
 }
 
 // localSource is a step that reads a folder.
@@ -61,41 +70,42 @@ func (s *localSource) key() string {
 	return b.String()
 }
 
-// collect adds what a definition reads.
-func (l *locals) collect(def *llb.Definition) error {
+// collect adds what a definition reads. Its folders can be joined with others only if alike is set.
+func (l *locals) collect(def *llb.Definition, alike bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, raw := range def.Def {
+	at := map[string]*folder{}
+	for _, raw := range def.Def { // inputs come before their users
 		var op pb.Op
 		if err := op.UnmarshalVT(raw); err != nil {
 			return err
 		}
 		src := asLocal(&op)
 		if src == nil {
+			standApart(&op, at)
 			continue
 		}
-		if l.paths == nil {
-			l.paths = map[string]map[string]bool{}
+		f := l.folders[src.key()]
+		if f == nil {
+			if l.folders == nil {
+				l.folders = map[string]*folder{}
+			}
+			f = &folder{localSource: src, paths: map[string]bool{}}
+			l.folders[src.key()] = f
 		}
-		key := src.key()
-		set, seen := l.paths[key]
+		f.apart = f.apart || !alike
+		at[digest.FromBytes(raw).String()] = f
 		follow, limited := src.attrs[pb.AttrFollowPaths]
-		switch {
-		case !limited:
-			l.paths[key] = nil
+		if !limited {
+			f.whole = true
 			continue
-		case seen && set == nil:
-			continue
-		case !seen:
-			set = map[string]bool{}
-			l.paths[key] = set
 		}
 		var paths []string
 		if err := json.Unmarshal([]byte(follow), &paths); err != nil {
 			return err
 		}
 		for _, p := range paths {
-			set[p] = true
+			f.paths[p] = true
 		}
 	}
 	return nil
@@ -111,10 +121,9 @@ func (l *locals) united(src *localSource) (*pb.SourceOp, error) {
 	attrs[pb.AttrSharedKeyHint] = hex.EncodeToString(sum[:8])
 	delete(attrs, pb.AttrFollowPaths)
 	l.mu.Lock()
-	set := l.paths[key]
-	l.mu.Unlock()
-	if set != nil {
-		paths, err := json.Marshal(slices.Sorted(maps.Keys(set)))
+	defer l.mu.Unlock()
+	if f := l.folders[key]; !f.whole {
+		paths, err := json.Marshal(slices.Sorted(maps.Keys(f.paths)))
 		if err != nil {
 			return nil, err
 		}
@@ -123,12 +132,18 @@ func (l *locals) united(src *localSource) (*pb.SourceOp, error) {
 	return &pb.SourceOp{Identifier: "local://" + src.name, Attrs: attrs}, nil
 }
 
-// rewrite returns the definition with the common steps in place of its own.
-func (l *locals) rewrite(def *llb.Definition) (*llb.Definition, error) {
-	return rewriteOps(def, func(_ digest.Digest, op *pb.Op) (bool, error) {
+// rewrite returns the definition with the common steps in place of its own. together may be nil.
+func (l *locals) rewrite(def *llb.Definition, together *bundle) (*llb.Definition, error) {
+	prefixes := map[digest.Digest]string{}
+	return rewriteOps(def, func(d digest.Digest, op *pb.Op) (bool, error) {
 		src := asLocal(op)
 		if src == nil {
-			return false, nil
+			return move(op, prefixes), nil
+		}
+		if together != nil && together.prefixes[src.key()] != "" {
+			prefixes[d] = together.prefixes[src.key()]
+			op.Op = &pb.Op_Source{Source: &pb.SourceOp{Identifier: "local://" + together.name, Attrs: together.attrs(l.session)}}
+			return true, nil
 		}
 		united, err := l.united(src)
 		op.Op = &pb.Op_Source{Source: united}

@@ -236,7 +236,7 @@ func (r *run) convertBuilds(ctx context.Context, gc gateway.Client, builds []*bu
 				b.err = b.own()
 			}
 			if b.err == nil {
-				b.err = r.locals.collect(b.def)
+				b.err = r.locals.collect(b.def, r.alike(b))
 			}
 			return r.note(gctx, b, b.err)
 		})
@@ -244,15 +244,27 @@ func (r *run) convertBuilds(ctx context.Context, gc gateway.Client, builds []*bu
 	return g.Wait()
 }
 
-func (r *run) define(context.Context, gateway.Client) error { return r.defineBuilds(r.builds) }
+// alike reports whether the folders that a build reads may travel with those of others. What describes the build in full
+// shows the paths as they are in the Dockerfile.
+func (r *run) alike(b *build) bool {
+	return b.result.path == "client" && !b.alone() && len(b.attestations()) == 0 && r.steps.raw == nil
+}
+
+func (r *run) define(ctx context.Context, _ gateway.Client) error {
+	together, err := r.locals.join(ctx, r.session.dirs)
+	if err != nil {
+		return err
+	}
+	return r.defineBuilds(r.builds, together)
+}
 
 // defineBuilds gives builds their final definitions and registers the steps.
-func (r *run) defineBuilds(builds []*build) error {
+func (r *run) defineBuilds(builds []*build, together *bundle) error {
 	for _, b := range builds {
 		if b.err != nil {
 			continue
 		}
-		if b.def, b.err = r.locals.rewrite(b.def); b.err != nil {
+		if b.def, b.err = r.locals.rewrite(b.def, together); b.err != nil {
 			return b.err
 		}
 		st := r.plan.Stage(b.Result)

@@ -47,10 +47,10 @@ func (r *run) serverInputs(ctx context.Context, b *build, req *gateway.SolveRequ
 	add := func(name string, st llb.State) error {
 		def, err := st.Marshal(ctx)
 		if err == nil {
-			err = r.locals.collect(def)
+			err = r.locals.collect(def, false)
 		}
 		if err == nil {
-			def, err = r.locals.rewrite(def)
+			def, err = r.locals.rewrite(def, nil)
 		}
 		if err == nil {
 			req.FrontendInputs[name] = def.ToPB()

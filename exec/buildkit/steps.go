@@ -210,7 +210,7 @@ func (s *steps) vertex(v *client.Vertex) {
 	}
 	st.held = false
 	s.log(st, st.completed, nil, true)
-	failed := v.Error
+	failed := bundlePath().ReplaceAllString(v.Error, "")
 	if ref, ok := strings.CutPrefix(strings.TrimPrefix(st.name, "[internal] "), importing); ok && v.Error != "" {
 		// A build without its cache is only slower, and that of a first run does not exist.
 		why := "it does not exist"

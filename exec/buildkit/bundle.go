@@ -1,0 +1,220 @@
+package buildkit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
+	"github.com/tonistiigi/fsutil"
+	fstypes "github.com/tonistiigi/fsutil/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
+)
+
+// A folder costs the daemon some milliseconds however small it is, for the records that it keeps of its copy. So the small
+// folders of a run travel as the subfolders of one, and what a COPY copies gets the name of its subfolder in front. That is
+// sound where the key of the step stays the same with it: the daemon makes a COPY's key of the content that is copied and of
+// the last element of its path. It is not done for the whole folder, whose path has no such element, for patterns of
+// what is left out, or for anything but a copy; nor where a link could lead out of its folder into another.
+
+// A folder is small if what the run reads of it is. What is joined is sent anew when other folders are joined.
+const (
+	smallEntries = 64
+	smallBytes   = 256 << 10
+)
+
+// bundle are folders that travel as one.
+type bundle struct {
+	name     string            // under which the session serves them
+	prefixes map[string]string // by key of the folder
+}
+
+// attrs are those of the step that reads all of them.
+func (u *bundle) attrs(session string) map[string]string {
+	return map[string]string{pb.AttrLocalSessionID: session, pb.AttrSharedKeyHint: u.name}
+}
+
+const bundleMark = "bundle-"
+
+// bundlePath is what joining puts in front of a path.
+var bundlePath = lazyre.New(`/` + bundleMark + `[0-9a-f]{16}\b`)
+
+// join decides which folders travel as one and offers them to the daemon; nil if fewer than two do. All definitions must
+// have been collected.
+func (l *locals) join(ctx context.Context, dirs *dirSource) (*bundle, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var keys []string
+	for key, f := range l.folders {
+		if !f.apart {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) < 2 {
+		return nil, nil
+	}
+	slices.Sort(keys)
+	listings := make([]*listing, len(keys))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, key := range keys {
+		g.Go(func() error {
+			listings[i] = l.folders[key].list(gctx, dirs)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	u := &bundle{prefixes: map[string]string{}}
+	all := sha256.New()
+	var subs []fsutil.Dir
+	for i, key := range keys {
+		if listings[i] == nil {
+			continue
+		}
+		sum := sha256.Sum256([]byte(key))
+		prefix := bundleMark + hex.EncodeToString(sum[:8])
+		u.prefixes[key] = prefix
+		all.Write(sum[:])
+		subs = append(subs, fsutil.Dir{Stat: &fstypes.Stat{Path: prefix, Mode: uint32(os.ModeDir | 0o755)}, FS: listings[i]})
+	}
+	if len(subs) < 2 {
+		return nil, nil
+	}
+	tree, err := fsutil.SubDirFS(subs)
+	if err != nil {
+		return nil, err
+	}
+	u.name = hex.EncodeToString(all.Sum(nil)[:12])
+	dirs.offer(u.name, servedDir{fs: tree})
+	return u, nil
+}
+
+// list reads what the run wants of a folder; nil if it is not small, or has something else than files and folders.
+func (f *folder) list(ctx context.Context, dirs *dirSource) *listing {
+	dir, ok := dirs.LookupDir(f.name)
+	if !ok {
+		return nil
+	}
+	opt := &fsutil.FilterOpt{}
+	for key, to := range map[string]*[]string{pb.AttrIncludePatterns: &opt.IncludePatterns, pb.AttrExcludePatterns: &opt.ExcludePatterns} {
+		if text, ok := f.attrs[key]; ok && json.Unmarshal([]byte(text), to) != nil {
+			return nil
+		}
+	}
+	if !f.whole {
+		opt.FollowPaths = slices.Sorted(maps.Keys(f.paths))
+	}
+	dir, err := fsutil.NewFilterFS(dir, opt)
+	if err != nil {
+		return nil
+	}
+	out := &listing{FS: dir}
+	var size int64
+	err = dir.Walk(ctx, "", func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		st, ok := info.Sys().(*fstypes.Stat)
+		size += info.Size()
+		if !ok || len(out.entries) == smallEntries || size > smallBytes || st.Linkname != "" || !info.IsDir() && !info.Mode().IsRegular() {
+			return errNotSmall
+		}
+		out.entries = append(out.entries, st)
+		return nil
+	})
+	if err != nil { // one that cannot be read is for the step that reads it alone to tell
+		return nil
+	}
+	return out
+}
+
+var errNotSmall = errors.New("the folder is not small")
+
+// listing is a folder as it was when it was listed.
+type listing struct {
+	fsutil.FS
+	entries []*fstypes.Stat
+}
+
+// Walk implements [fsutil.FS].
+func (l *listing) Walk(_ context.Context, _ string, visit fs.WalkDirFunc) error {
+	for _, st := range l.entries {
+		if err := visit(filepath.FromSlash(st.Path), &fsutil.DirEntryInfo{Stat: st.Clone()}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Open implements [fsutil.FS].
+func (l *listing) Open(name string) (io.ReadCloser, error) { return l.FS.Open(name) }
+
+// standApart marks the folders that an operation reads in another way than by a copy that can be given another path. at has
+// the folders of the definition by the digest of the step that reads them.
+func standApart(op *pb.Op, at map[string]*folder) {
+	file := op.GetFile()
+	for i, in := range op.Inputs {
+		f := at[in.Digest]
+		if f == nil || f.apart {
+			continue
+		}
+		f.apart = file == nil
+		for _, a := range file.GetActions() {
+			f.apart = f.apart || !movable(a, i)
+		}
+	}
+}
+
+// movable reports whether an action uses an input only as the source of a copy that can be given another path.
+func movable(a *pb.FileAction, input int) bool {
+	c := a.GetCopy()
+	if a.Input == int64(input) || c == nil {
+		return false
+	}
+	for _, u := range []*pb.UserOpt{c.GetOwner().GetUser(), c.GetOwner().GetGroup()} {
+		if n := u.GetByName(); n != nil && n.Input == int64(input) {
+			return false
+		}
+	}
+	if a.SecondaryInput != int64(input) {
+		return true
+	}
+	clean := path.Clean(c.Src)
+	return strings.HasPrefix(clean, "/") && clean != "/" && strings.TrimSuffix(c.Src, "/") == clean &&
+		len(c.IncludePatterns)+len(c.ExcludePatterns)+len(c.RequiredPaths) == 0
+}
+
+// move gives the copies of an operation the paths that they have where folders are joined. prefixes are by digest of the step
+// that read the folder.
+func move(op *pb.Op, prefixes map[digest.Digest]string) (changed bool) {
+	for _, a := range op.GetFile().GetActions() {
+		c := a.GetCopy()
+		if c == nil || a.SecondaryInput < 0 || a.SecondaryInput >= int64(len(op.Inputs)) {
+			continue
+		}
+		if prefix := prefixes[digest.Digest(op.Inputs[a.SecondaryInput].Digest)]; prefix != "" {
+			c.Src, changed = "/"+prefix+c.Src, true
+		}
+	}
+	return changed
+}
