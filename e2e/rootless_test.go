@@ -125,6 +125,33 @@ func rootless(t *testing.T, dir string) (*world, *person) {
 	return w, p
 }
 
+// TestUnreadableFile: a file that the user may not read fails the build, and is no obstacle where an ignore file leaves it out.
+func TestUnreadableFile(t *testing.T) {
+	w, _ := rootless(t, project(t, map[string]string{
+		"Dockerfile": "FROM scratch\nCOPY . /\n", "a": "A", "secret": "S",
+		"xbuild.hcl": "target \"default\" {\n  output = [\"out\"]\n}\n",
+	}))
+	secret := filepath.Join(w.dir, "secret")
+	if err := os.Chown(secret, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(secret, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := w.code(t, 1, "run")
+	if want := "open " + secret + ": permission denied; make it readable, or leave it out with an ignore file"; !strings.Contains(r.stderr, "  "+want+"\n") {
+		t.Errorf("want %q:\n%s", want, r.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "out")); !os.IsNotExist(err) {
+		t.Errorf("the build that failed wrote files: %v", err)
+	}
+	write(t, filepath.Join(w.dir, ".dockerignore"), "secret\n")
+	w.ok(t, "run")
+	if got := read(t, filepath.Join(w.dir, "out", "a")); got != "A" {
+		t.Errorf("a is %q", got)
+	}
+}
+
 // TestRootless: an ordinary user builds without any image, and from the guide's Dockerfile.
 func TestRootless(t *testing.T) {
 	w, p := rootless(t, copyExample(t, "no-registry"))

@@ -179,7 +179,7 @@ func cleanMessage(err error) string {
 		t := s
 		for _, p := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: ", "failed to receive status: ", "failed to get status: ", "failed to list workers: ", "listing workers for Build: ",
 			"code = Unavailable desc = ", "code = Unknown desc = ", "code = NotFound desc = ", "code = Internal desc = ",
-			"connection error: desc = ", "transport: ", "Error while dialing: ", "Unavailable: ", "Unknown: ", "NotFound: "} {
+			"error from sender: ", "connection error: desc = ", "transport: ", "Error while dialing: ", "Unavailable: ", "Unknown: ", "NotFound: "} {
 			s = strings.TrimPrefix(s, p)
 		}
 		if u := strings.TrimSuffix(strings.TrimPrefix(s, `"`), `"`); len(u) == len(s)-2 {

@@ -63,8 +63,44 @@ func (d *dirSource) add(path string) (string, error) {
 	if d.dirs == nil {
 		d.dirs = map[string]servedDir{}
 	}
-	d.dirs[name] = servedDir{path, f}
+	d.dirs[name] = servedDir{path, readable{f}}
 	return name, nil
+}
+
+// readable is a folder in which a file that cannot be read is an error. What sends files would send an empty one in its place.
+type readable struct{ fsutil.FS }
+
+// Walk implements [fsutil.FS].
+func (r readable) Walk(ctx context.Context, target string, visit fs.WalkDirFunc) error {
+	return r.FS.Walk(ctx, target, func(path string, entry fs.DirEntry, err error) error {
+		if entry != nil {
+			entry = readableEntry{entry, r, path}
+		}
+		return visit(path, entry, err)
+	})
+}
+
+type readableEntry struct {
+	fs.DirEntry
+	in   readable
+	path string
+}
+
+// Info is asked for what will be sent, and not for what an ignore file leaves out. Most files are for everyone to read, which
+// saves opening them.
+func (e readableEntry) Info() (fs.FileInfo, error) {
+	info, err := e.DirEntry.Info()
+	if err != nil || !info.Mode().IsRegular() || info.Mode()&0o444 == 0o444 {
+		return info, err
+	}
+	f, err := e.in.Open(e.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return info, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; make it readable, or leave it out with an ignore file", err)
+	}
+	return info, f.Close()
 }
 
 // offer serves a folder under a name.
