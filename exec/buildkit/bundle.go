@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -55,7 +53,7 @@ var bundlePath = lazyre.New(`/` + bundleMark + `[0-9a-f]{16}\b`)
 
 // join decides which folders travel as one and offers them to the daemon; nil if fewer than two do. All definitions must
 // have been collected.
-func (l *locals) join(ctx context.Context, dirs *dirSource) (*bundle, error) {
+func (l *locals) join(ctx context.Context) (*bundle, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var keys []string
@@ -73,7 +71,7 @@ func (l *locals) join(ctx context.Context, dirs *dirSource) (*bundle, error) {
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, key := range keys {
 		g.Go(func() error {
-			listings[i] = l.folders[key].list(gctx, dirs)
+			listings[i] = l.folders[key].list(gctx, l.dirs)
 			return nil
 		})
 	}
@@ -101,26 +99,13 @@ func (l *locals) join(ctx context.Context, dirs *dirSource) (*bundle, error) {
 		return nil, err
 	}
 	u.name = hex.EncodeToString(all.Sum(nil)[:12])
-	dirs.offer(u.name, servedDir{fs: tree})
+	l.dirs.offer(u.name, servedDir{fs: tree})
 	return u, nil
 }
 
 // list reads what the run wants of a folder; nil if it is not small, or has something else than files and folders.
 func (f *folder) list(ctx context.Context, dirs *dirSource) *listing {
-	dir, ok := dirs.LookupDir(f.name)
-	if !ok {
-		return nil
-	}
-	opt := &fsutil.FilterOpt{}
-	for key, to := range map[string]*[]string{pb.AttrIncludePatterns: &opt.IncludePatterns, pb.AttrExcludePatterns: &opt.ExcludePatterns} {
-		if text, ok := f.attrs[key]; ok && json.Unmarshal([]byte(text), to) != nil {
-			return nil
-		}
-	}
-	if !f.whole {
-		opt.FollowPaths = slices.Sorted(maps.Keys(f.paths))
-	}
-	dir, err := fsutil.NewFilterFS(dir, opt)
+	dir, err := f.open(dirs)
 	if err != nil {
 		return nil
 	}

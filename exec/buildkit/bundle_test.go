@@ -15,6 +15,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/pb"
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/schema"
@@ -230,6 +231,75 @@ func TestApart(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPathsOfAllBuilds looks at what a run serves of a folder that several builds read: the paths of all, and another step where
+// paths were added after the first was asked for.
+func TestPathsOfAllBuilds(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c", "left-out"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := &locals{session: "s", dirs: &dirSource{}}
+	name, err := l.dirs.add(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(paths ...string) *llb.Definition {
+		st := llb.Local(name, llb.SessionID("of the converter"), llb.FollowPaths(paths), llb.ExcludePatterns([]string{"left-out"}))
+		def, err := llb.Scratch().File(llb.Copy(st, paths[0], "/")).Marshal(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return def
+	}
+	source := func(def *llb.Definition) *pb.SourceOp {
+		def, err := l.rewrite(def, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var op pb.Op
+		if err := op.UnmarshalVT(def.Def[0]); err != nil {
+			t.Fatal(err)
+		}
+		return op.GetSource()
+	}
+	served := func(src *pb.SourceOp) []string {
+		f, ok := l.dirs.LookupDir(strings.TrimPrefix(src.Identifier, "local://"))
+		if !ok {
+			t.Fatalf("%s is not served", src.Identifier)
+		}
+		var out []string
+		if err := f.Walk(t.Context(), "", func(path string, _ os.DirEntry, err error) error { out = append(out, path); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	one, two, three := read("a"), read("b", "left-out"), read("c")
+	for _, def := range []*llb.Definition{one, two} {
+		if err := l.collect(def, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second := source(one), source(two)
+	if !first.EqualVT(second) {
+		t.Errorf("two builds read a folder by two steps: %v and %v", first, second)
+	}
+	if got := served(first); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("served are %v, want a and b", got)
+	}
+	if err := l.collect(three, true); err != nil {
+		t.Fatal(err)
+	}
+	third := source(three)
+	if third.Identifier != first.Identifier || third.EqualVT(first) {
+		t.Errorf("a later build with more paths reads by %v, want another step than %v of the same name", third, first)
+	}
+	if got := served(third); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("served are %v, want a, b and c", got)
 	}
 }
 

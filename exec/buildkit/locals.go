@@ -1,10 +1,13 @@
 package buildkit
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
+	"github.com/tonistiigi/fsutil"
 )
 
 // locals makes all builds of a run read a folder through one and the same step. Each build by itself asks for just the
@@ -20,8 +24,11 @@ import (
 // platform. So first [locals.collect] unites the paths over all definitions, then [locals.rewrite] puts the united step
 // in place of each build's own. Small folders can even share a step, which [locals.join] decides. What a COPY depends on
 // is the content of what it copies, so cache keys stay the same.
+//
+// Filters are applied here and do not go to the daemon, since the paths of all builds would be part of every definition.
 type locals struct {
 	session string
+	dirs    *dirSource
 
 	mu      sync.Mutex
 	folders map[string]*folder // by key of the step
@@ -115,21 +122,72 @@ func (l *locals) collect(def *llb.Definition, alike bool) error {
 func (l *locals) united(src *localSource) (*pb.SourceOp, error) {
 	key := src.key()
 	sum := sha256.Sum256([]byte(key))
+	name := hex.EncodeToString(sum[:12])
 	attrs := maps.Clone(src.attrs)
+	for _, filter := range []string{pb.AttrIncludePatterns, pb.AttrExcludePatterns, pb.AttrFollowPaths} {
+		delete(attrs, filter)
+	}
 	attrs[pb.AttrLocalSessionID] = l.session
 	// The daemon keeps the copy of a folder under its name and this hint, so each set of filters has a copy of its own.
-	attrs[pb.AttrSharedKeyHint] = hex.EncodeToString(sum[:8])
-	delete(attrs, pb.AttrFollowPaths)
+	attrs[pb.AttrSharedKeyHint] = name
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.folders[key]; !f.whole {
-		paths, err := json.Marshal(slices.Sorted(maps.Keys(f.paths)))
-		if err != nil {
-			return nil, err
-		}
-		attrs[pb.AttrFollowPaths] = string(paths)
+	f := l.folders[key]
+	l.dirs.offer(name, servedDir{fs: filtered{l, f}})
+	// Steps that differ in nothing are one, so one for which paths were added needs a difference: a pattern that leaves
+	// nothing out.
+	nothing, err := json.Marshal([]string{fmt.Sprintf("xbuild-paths-%d", len(f.paths))})
+	if f.whole {
+		nothing = []byte("[]")
 	}
-	return &pb.SourceOp{Identifier: "local://" + src.name, Attrs: attrs}, nil
+	attrs[pb.AttrExcludePatterns] = string(nothing)
+	return &pb.SourceOp{Identifier: "local://" + name, Attrs: attrs}, err
+}
+
+// filtered serves what the run reads of a folder. When the daemon asks it may be more than one step needs.
+type filtered struct {
+	locals *locals
+	folder *folder
+}
+
+// Walk implements [fsutil.FS].
+func (f filtered) Walk(ctx context.Context, target string, visit fs.WalkDirFunc) error {
+	f.locals.mu.Lock()
+	dir, err := f.folder.open(f.locals.dirs)
+	f.locals.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return dir.Walk(ctx, target, visit)
+}
+
+// Open implements [fsutil.FS].
+func (f filtered) Open(name string) (io.ReadCloser, error) {
+	dir, ok := f.locals.dirs.LookupDir(f.folder.name)
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return dir.Open(name)
+}
+
+// open applies the filters.
+func (f *folder) open(dirs *dirSource) (fsutil.FS, error) {
+	dir, ok := dirs.LookupDir(f.name)
+	if !ok {
+		return nil, fmt.Errorf("the run reads no folder of the name %s", f.name)
+	}
+	opt := &fsutil.FilterOpt{}
+	for key, to := range map[string]*[]string{pb.AttrIncludePatterns: &opt.IncludePatterns, pb.AttrExcludePatterns: &opt.ExcludePatterns} {
+		if text, ok := f.attrs[key]; ok {
+			if err := json.Unmarshal([]byte(text), to); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if !f.whole {
+		opt.FollowPaths = slices.Sorted(maps.Keys(f.paths))
+	}
+	return fsutil.NewFilterFS(dir, opt)
 }
 
 // rewrite returns the definition with the common steps in place of its own. together may be nil.

@@ -88,7 +88,7 @@ func (b *Backend) runOnce(ctx context.Context, p *plan.Plan, opt exec.Options, e
 	if err != nil {
 		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}
 	}
-	r.locals = &locals{session: r.session.ID()}
+	r.locals = &locals{session: r.session.ID(), dirs: r.session.dirs}
 	err = r.hub(ctx)
 	r.writing.Lock()
 	r.session.end()
@@ -251,7 +251,7 @@ func (r *run) alike(b *build) bool {
 }
 
 func (r *run) define(ctx context.Context, _ gateway.Client) error {
-	together, err := r.locals.join(ctx, r.session.dirs)
+	together, err := r.locals.join(ctx)
 	if err != nil {
 		return err
 	}

@@ -26,8 +26,10 @@ func Markdown(p *plan.Plan, rep *exec.Report) string {
 	if targets := requested(p); len(targets) > 0 {
 		row("target", "platforms", "result", "stages")
 		b.WriteString("| --- | --- | --- | --- |\n")
+		states := statesOf(rep)
 		for _, x := range targets {
-			row(cell(x.Name), cell(strings.Join(x.Platforms, ", ")), result(x, rep, countsOf(p, x, rep)), countsOf(p, x, rep).String())
+			n := countsOf(p, x, states)
+			row(cell(x.Name), cell(strings.Join(x.Platforms, ", ")), result(x, rep, n), n.String())
 		}
 		b.WriteByte('\n')
 	}

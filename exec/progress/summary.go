@@ -22,9 +22,10 @@ func summary(p *plan.Plan, m *model, rep *exec.Report, opt *Options) []string {
 		nameWidth = max(nameWidth, columnsOf(t.Name))
 		whereWidth = max(whereWidth, len(where(t.Platforms)))
 	}
+	states := statesOf(rep)
 	var out []string
 	for _, t := range targets {
-		n := countsOf(p, t, rep)
+		n := countsOf(p, t, states)
 		var ended time.Time
 		for i := range p.Stages {
 			if at := m.stages[i].ended; uses(&p.Stages[i], t) && at.After(ended) {
@@ -74,16 +75,21 @@ func uses(s *plan.Stage, t *plan.Target) bool {
 	return slices.ContainsFunc(s.For, func(u plan.Use) bool { return u.Target == t.Name })
 }
 
-// countsOf says how the stages of a target ended.
-func countsOf(p *plan.Plan, t *plan.Target, rep *exec.Report) counts {
-	ended := map[string]exec.State{}
+// statesOf says how each stage ended, by its id.
+func statesOf(rep *exec.Report) map[string]exec.State {
+	out := make(map[string]exec.State, len(rep.Outcomes))
 	for _, o := range rep.Outcomes {
-		ended[o.Stage] = o.State
+		out[o.Stage] = o.State
 	}
+	return out
+}
+
+// countsOf says how the stages of a target ended.
+func countsOf(p *plan.Plan, t *plan.Target, states map[string]exec.State) counts {
 	var n counts
 	for i := range p.Stages {
 		if uses(&p.Stages[i], t) {
-			n.add(ended[p.Stages[i].ID])
+			n.add(states[p.Stages[i].ID])
 		}
 	}
 	return n
