@@ -57,6 +57,7 @@ func rows() []*row {
 				work: work{targets: n, shared: shared}, args: force})
 		}
 	}
+	add(row{name: "noop/whole/100", what: "the same, where each target copies its whole folder", limit: 0.25, work: work{targets: 100, whole: true}, args: force})
 	for _, shared := range []bool{false, true} {
 		kind := "own"
 		if shared {
@@ -65,6 +66,7 @@ func rows() []*row {
 		add(row{name: "noop/" + kind + "/100/back-to-back", what: "the same, one run after the other without a pause", limit: 0.10,
 			work: work{targets: 100, shared: shared}, args: force, crowded: true})
 	}
+	add(row{name: "noop/whole/100/back-to-back", what: "the same, where each target copies its whole folder", limit: 0.10, work: work{targets: 100, whole: true}, args: force, crowded: true})
 	for _, n := range []int{1, 10, 100} {
 		add(row{name: fmt.Sprintf("unchanged/local/%d", n), what: "nothing changed, local outputs, bases scratch",
 			limit: map[int]float64{1: 0.25, 10: 0.08, 100: 0.015}[n], work: work{targets: n, output: "local"}})

@@ -12,6 +12,8 @@ type work struct {
 	targets int
 	// shared puts all targets over one folder of 500 files and one Dockerfile; else each has a folder of its own.
 	shared bool
+	// whole copies the whole folder of each target, not files by name: such folders cannot travel together.
+	whole bool
 	// files is the number of files in the context of each target, if not 0.
 	files int
 	// output is "", "local", "image" or "push".
@@ -60,6 +62,9 @@ func (w work) ownFolders(dir, from string) error {
 	for t := range w.targets {
 		at := filepath.Join(dir, fmt.Sprintf("t%d", t))
 		text := fmt.Sprintf("FROM %s\nCOPY a.txt b.txt /\n", from)
+		if w.whole {
+			text = fmt.Sprintf("FROM %s\nCOPY . /src\n", from)
+		}
 		if w.files > 0 {
 			text = fmt.Sprintf("FROM scratch AS all\nCOPY . /src\nFROM %s\nCOPY --from=all /src/a.txt /\n", from)
 		}
