@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -41,9 +40,9 @@ type bundle struct {
 	prefixes map[string]string // by key of the folder
 }
 
-// attrs are those of the step that reads all of them.
-func (u *bundle) attrs(session string) map[string]string {
-	return map[string]string{pb.AttrLocalSessionID: session, pb.AttrSharedKeyHint: u.name}
+// source is the step that reads all of them.
+func (u *bundle) source(session string) *pb.SourceOp {
+	return &pb.SourceOp{Identifier: "local://" + u.name, Attrs: map[string]string{pb.AttrLocalSessionID: session, pb.AttrSharedKeyHint: u.name}}
 }
 
 const bundleMark = "bundle-"
@@ -150,9 +149,6 @@ func (l *listing) Walk(_ context.Context, _ string, visit fs.WalkDirFunc) error 
 	}
 	return nil
 }
-
-// Open implements [fsutil.FS].
-func (l *listing) Open(name string) (io.ReadCloser, error) { return l.FS.Open(name) }
 
 // standApart marks the folders that an operation reads in another way than by a copy that can be given another path. at has
 // the folders of the definition by the digest of the step that reads them.

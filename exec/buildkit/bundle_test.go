@@ -218,7 +218,7 @@ func TestApart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := &locals{}
+			l := newLocals("s", &dirSource{})
 			if err := l.collect(def, true); err != nil {
 				t.Fatal(err)
 			}
@@ -243,7 +243,7 @@ func TestPathsOfAllBuilds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l := &locals{session: "s", dirs: &dirSource{}}
+	l := newLocals("s", &dirSource{})
 	name, err := l.dirs.add(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -297,6 +297,16 @@ func TestPathsOfAllBuilds(t *testing.T) {
 	third := source(three)
 	if third.Identifier != first.Identifier || third.EqualVT(first) {
 		t.Errorf("a later build with more paths reads by %v, want another step than %v of the same name", third, first)
+	}
+	again, err := l.rewrite(one, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.collect(again, true); err != nil {
+		t.Fatal(err)
+	}
+	if fourth := source(again); !fourth.EqualVT(third) {
+		t.Errorf("a common step becomes %v, want it to stay as it is", fourth)
 	}
 	if got := served(third); !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Errorf("served are %v, want a, b and c", got)

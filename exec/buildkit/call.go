@@ -39,7 +39,7 @@ func (b *Backend) Call(ctx context.Context, p *plan.Plan, opt exec.Options) ([]e
 		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}
 	}
 	defer r.session.end()
-	r.locals = &locals{session: r.session.ID()}
+	r.locals = newLocals(r.session.ID(), r.session.dirs)
 	out := make([]exec.Answer, len(r.builds))
 	err = b.request(ctx, r.solveOpt(), func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		g, gctx := errgroup.WithContext(ctx)

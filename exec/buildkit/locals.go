@@ -32,11 +32,17 @@ type locals struct {
 
 	mu      sync.Mutex
 	folders map[string]*folder // by key of the step
+	served  map[string]*folder // by name of the common step
+}
+
+func newLocals(session string, dirs *dirSource) *locals {
+	return &locals{session: session, dirs: dirs, folders: map[string]*folder{}, served: map[string]*folder{}}
 }
 
 // folder is what a run reads of a folder with one set of filters.
 type folder struct {
 	*localSource
+	key   string
 	paths map[string]bool
 	whole bool // and not just paths
 	apart bool // it cannot be joined with others
@@ -92,48 +98,64 @@ func (l *locals) collect(def *llb.Definition, alike bool) error {
 			standApart(&op, at)
 			continue
 		}
-		f := l.folders[src.key()]
+		f := l.find(src)
 		if f == nil {
-			if l.folders == nil {
-				l.folders = map[string]*folder{}
-			}
-			f = &folder{localSource: src, paths: map[string]bool{}}
-			l.folders[src.key()] = f
+			f = &folder{localSource: src, key: src.key(), paths: map[string]bool{}}
+			l.folders[f.key] = f
 		}
 		f.apart = f.apart || !alike
 		at[digest.FromBytes(raw).String()] = f
-		follow, limited := src.attrs[pb.AttrFollowPaths]
-		if !limited {
-			f.whole = true
+		if l.served[src.name] != nil {
 			continue
 		}
-		var paths []string
-		if err := json.Unmarshal([]byte(follow), &paths); err != nil {
+		if err := f.want(src); err != nil {
 			return err
-		}
-		for _, p := range paths {
-			f.paths[p] = true
 		}
 	}
 	return nil
 }
 
-// united returns the common step for src.
-func (l *locals) united(src *localSource) (*pb.SourceOp, error) {
-	key := src.key()
-	sum := sha256.Sum256([]byte(key))
+// find returns the folder that a step reads, which may be a common step already: a definition that the daemon's frontend made
+// has those that it was given. It is nil if no definition with that step was collected.
+func (l *locals) find(src *localSource) *folder {
+	if f := l.served[src.name]; f != nil {
+		return f
+	}
+	return l.folders[src.key()]
+}
+
+// want adds what a step reads.
+func (f *folder) want(src *localSource) error {
+	follow, limited := src.attrs[pb.AttrFollowPaths]
+	if !limited {
+		f.whole = true
+		return nil
+	}
+	var paths []string
+	if err := json.Unmarshal([]byte(follow), &paths); err != nil {
+		return err
+	}
+	for _, p := range paths {
+		f.paths[p] = true
+	}
+	return nil
+}
+
+// united returns the common step for a folder.
+func (l *locals) united(f *folder) (*pb.SourceOp, error) {
+	sum := sha256.Sum256([]byte(f.key))
 	name := hex.EncodeToString(sum[:12])
-	attrs := maps.Clone(src.attrs)
+	if l.served[name] == nil {
+		l.served[name] = f
+		l.dirs.offer(name, servedDir{fs: filtered{l, f}})
+	}
+	attrs := maps.Clone(f.attrs)
 	for _, filter := range []string{pb.AttrIncludePatterns, pb.AttrExcludePatterns, pb.AttrFollowPaths} {
 		delete(attrs, filter)
 	}
 	attrs[pb.AttrLocalSessionID] = l.session
 	// The daemon keeps the copy of a folder under its name and this hint, so each set of filters has a copy of its own.
 	attrs[pb.AttrSharedKeyHint] = name
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f := l.folders[key]
-	l.dirs.offer(name, servedDir{fs: filtered{l, f}})
 	// Steps that differ in nothing are one, so one for which paths were added needs a difference: a pattern that leaves
 	// nothing out.
 	nothing, err := json.Marshal([]string{fmt.Sprintf("xbuild-paths-%d", len(f.paths))})
@@ -190,20 +212,24 @@ func (f *folder) open(dirs *dirSource) (fsutil.FS, error) {
 	return fsutil.NewFilterFS(dir, opt)
 }
 
-// rewrite returns the definition with the common steps in place of its own. together may be nil.
+// rewrite returns the definition, which must have been collected, with the common steps in place of its own. together may
+// be nil.
 func (l *locals) rewrite(def *llb.Definition, together *bundle) (*llb.Definition, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	prefixes := map[digest.Digest]string{}
 	return rewriteOps(def, func(d digest.Digest, op *pb.Op) (bool, error) {
 		src := asLocal(op)
 		if src == nil {
 			return move(op, prefixes), nil
 		}
-		if together != nil && together.prefixes[src.key()] != "" {
-			prefixes[d] = together.prefixes[src.key()]
-			op.Op = &pb.Op_Source{Source: &pb.SourceOp{Identifier: "local://" + together.name, Attrs: together.attrs(l.session)}}
+		f := l.find(src)
+		if together != nil && together.prefixes[f.key] != "" {
+			prefixes[d] = together.prefixes[f.key]
+			op.Op = &pb.Op_Source{Source: together.source(l.session)}
 			return true, nil
 		}
-		united, err := l.united(src)
+		united, err := l.united(f)
 		op.Op = &pb.Op_Source{Source: united}
 		return true, err
 	})

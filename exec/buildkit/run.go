@@ -88,7 +88,7 @@ func (b *Backend) runOnce(ctx context.Context, p *plan.Plan, opt exec.Options, e
 	if err != nil {
 		return nil, &exec.Failure{Kind: exec.BuildFailed, Err: fmt.Errorf("the session with BuildKit cannot be opened: %w", err)}
 	}
-	r.locals = &locals{session: r.session.ID(), dirs: r.session.dirs}
+	r.locals = newLocals(r.session.ID(), r.session.dirs)
 	err = r.hub(ctx)
 	r.writing.Lock()
 	r.session.end()
