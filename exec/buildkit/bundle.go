@@ -2,14 +2,11 @@ package buildkit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -17,9 +14,9 @@ import (
 	digest "github.com/opencontainers/go-digest"
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/xbuild/xbuild/schema/lazyre"
+	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // A folder costs the daemon some milliseconds however small it is, for the records that it keeps of its copy. So the small
@@ -48,7 +45,7 @@ func (u *bundle) source(session string) *pb.SourceOp {
 const bundleMark = "bundle-"
 
 // bundlePath is what joining puts in front of a path.
-var bundlePath = lazyre.New(`/` + bundleMark + `[0-9a-f]{16}\b`)
+var bundlePath = lazyre.New(`/` + bundleMark + `[0-9a-f]{24}\b`)
 
 // join decides which folders travel as one and offers them to the daemon; nil if fewer than two do. All definitions must
 // have been collected.
@@ -66,28 +63,17 @@ func (l *locals) join(ctx context.Context) (*bundle, error) {
 	}
 	slices.Sort(keys)
 	listings := make([]*listing, len(keys))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, key := range keys {
-		g.Go(func() error {
-			listings[i] = l.folders[key].list(gctx, l.dirs)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
+	parallel.Each(len(keys), func(i int) { listings[i] = l.folders[keys[i]].list(ctx, l.dirs) })
 	u := &bundle{prefixes: map[string]string{}}
-	all := sha256.New()
+	var all strings.Builder
 	var subs []fsutil.Dir
 	for i, key := range keys {
 		if listings[i] == nil {
 			continue
 		}
-		sum := sha256.Sum256([]byte(key))
-		prefix := bundleMark + hex.EncodeToString(sum[:8])
+		prefix := bundleMark + servedName(key)
 		u.prefixes[key] = prefix
-		all.Write(sum[:])
+		all.WriteString(prefix)
 		subs = append(subs, fsutil.Dir{Stat: &fstypes.Stat{Path: prefix, Mode: uint32(os.ModeDir | 0o755)}, FS: listings[i]})
 	}
 	if len(subs) < 2 {
@@ -97,7 +83,7 @@ func (l *locals) join(ctx context.Context) (*bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.name = hex.EncodeToString(all.Sum(nil)[:12])
+	u.name = servedName(all.String())
 	l.dirs.offer(u.name, servedDir{fs: tree})
 	return u, nil
 }

@@ -43,14 +43,7 @@ func (p *project) owners(salt string, instructions []string) []string {
 			"d/skipped": "no"} {
 			p.write(name+"/"+file, content+salt)
 		}
-		program, err := os.ReadFile(filepath.Join(p.dir, "tool"))
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		p.write(name+"/tool", string(program))
-		if err := os.Chmod(filepath.Join(p.dir, name, "tool"), 0o755); err != nil {
-			p.t.Fatal(err)
-		}
+		p.writeTool(name + "/tool")
 		p.target(name, "linux/amd64", func(b *schema.Build) {
 			b.Context, b.Outputs, b.DockerfileInline = filepath.Join(p.dir, name), p.local("out/"+name), "FROM scratch\n"+text+"\n"
 		})
@@ -92,23 +85,6 @@ func (p *project) copies() map[string]bool {
 		}
 	}
 	return out
-}
-
-// wantCached checks that all steps of a run came from the cache.
-func (o *outcome) wantCached(t *testing.T, name string) {
-	t.Helper()
-	n := 0
-	for _, e := range o.events {
-		if e.Type != exec.StepDone || len(e.Stages) == 0 {
-			continue
-		}
-		if n++; !e.Cached {
-			t.Errorf("%s: %s was run again", name, e.Name)
-		}
-	}
-	if n == 0 {
-		t.Errorf("%s: no step was reported", name)
-	}
 }
 
 // TestFoldersTravelTogether builds targets with folders of their own, all at once and one by one: what either has built the other
@@ -218,7 +194,7 @@ func TestApart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := newLocals("s", &dirSource{})
+			l := newLocals("s", newDirSource())
 			if err := l.collect(def, true); err != nil {
 				t.Fatal(err)
 			}
@@ -243,7 +219,7 @@ func TestPathsOfAllBuilds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l := newLocals("s", &dirSource{})
+	l := newLocals("s", newDirSource())
 	name, err := l.dirs.add(dir)
 	if err != nil {
 		t.Fatal(err)

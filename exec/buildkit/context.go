@@ -31,10 +31,17 @@ type servedDir struct {
 	fs   fsutil.FS
 }
 
+func newDirSource() *dirSource { return &dirSource{dirs: map[string]servedDir{}} }
+
+// servedName is the name under which a session serves what a text stands for: the path of a folder, or what is read of folders.
+func servedName(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:12])
+}
+
 // add makes a folder readable for the daemon and returns its name, which depends only on the path.
 func (d *dirSource) add(path string) (string, error) {
-	sum := sha256.Sum256([]byte(path))
-	name := hex.EncodeToString(sum[:12])
+	name := servedName(path)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, ok := d.dirs[name]; ok {
@@ -59,9 +66,6 @@ func (d *dirSource) add(path string) (string, error) {
 	}})
 	if err != nil {
 		return "", err
-	}
-	if d.dirs == nil {
-		d.dirs = map[string]servedDir{}
 	}
 	d.dirs[name] = servedDir{path, readable{f}}
 	return name, nil
@@ -107,9 +111,6 @@ func (e readableEntry) Info() (fs.FileInfo, error) {
 func (d *dirSource) offer(name string, dir servedDir) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.dirs == nil {
-		d.dirs = map[string]servedDir{}
-	}
 	d.dirs[name] = dir
 }
 

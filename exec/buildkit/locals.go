@@ -2,8 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -142,9 +140,8 @@ func (f *folder) want(src *localSource) error {
 }
 
 // united returns the common step for a folder.
-func (l *locals) united(f *folder) (*pb.SourceOp, error) {
-	sum := sha256.Sum256([]byte(f.key))
-	name := hex.EncodeToString(sum[:12])
+func (l *locals) united(f *folder) *pb.SourceOp {
+	name := servedName(f.key)
 	if l.served[name] == nil {
 		l.served[name] = f
 		l.dirs.offer(name, servedDir{fs: filtered{l, f}})
@@ -156,14 +153,12 @@ func (l *locals) united(f *folder) (*pb.SourceOp, error) {
 	attrs[pb.AttrLocalSessionID] = l.session
 	// The daemon keeps the copy of a folder under its name and this hint, so each set of filters has a copy of its own.
 	attrs[pb.AttrSharedKeyHint] = name
-	// Steps that differ in nothing are one, so one for which paths were added needs a difference: a pattern that leaves
-	// nothing out.
-	nothing, err := json.Marshal([]string{fmt.Sprintf("xbuild-paths-%d", len(f.paths))})
-	if f.whole {
-		nothing = []byte("[]")
+	if !f.whole {
+		// Steps that differ in nothing are one, so one for which paths were added needs a difference: a pattern that leaves
+		// nothing out.
+		attrs[pb.AttrExcludePatterns] = fmt.Sprintf(`["xbuild-paths-%d"]`, len(f.paths))
 	}
-	attrs[pb.AttrExcludePatterns] = string(nothing)
-	return &pb.SourceOp{Identifier: "local://" + name, Attrs: attrs}, err
+	return &pb.SourceOp{Identifier: "local://" + name, Attrs: attrs}
 }
 
 // filtered serves what the run reads of a folder. When the daemon asks it may be more than one step needs.
@@ -227,10 +222,9 @@ func (l *locals) rewrite(def *llb.Definition, together *bundle) (*llb.Definition
 		if together != nil && together.prefixes[f.key] != "" {
 			prefixes[d] = together.prefixes[f.key]
 			op.Op = &pb.Op_Source{Source: together.source(l.session)}
-			return true, nil
+		} else {
+			op.Op = &pb.Op_Source{Source: l.united(f)}
 		}
-		united, err := l.united(f)
-		op.Op = &pb.Op_Source{Source: united}
-		return true, err
+		return true, nil
 	})
 }

@@ -35,15 +35,21 @@ func newProject(t *testing.T, files map[string]string) *project {
 	for name, text := range files {
 		p.write(name, text)
 	}
+	p.writeTool("tool")
+	return p
+}
+
+// writeTool writes the test program.
+func (p *project) writeTool(name string) {
+	p.t.Helper()
 	program, err := os.ReadFile(filepath.Join(bed.tool, "tool"))
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	p.write("tool", string(program))
-	if err := os.Chmod(filepath.Join(p.dir, "tool"), 0o755); err != nil {
-		t.Fatal(err)
+	p.write(name, string(program))
+	if err := os.Chmod(filepath.Join(p.dir, name), 0o755); err != nil {
+		p.t.Fatal(err)
 	}
-	return p
 }
 
 func (p *project) write(name, text string) {
@@ -184,6 +190,23 @@ func (o *outcome) done(s string) []exec.Event {
 		}
 	}
 	return out
+}
+
+// wantCached checks that all steps of a run came from the cache.
+func (o *outcome) wantCached(t *testing.T, name string) {
+	t.Helper()
+	n := 0
+	for _, e := range o.events {
+		if e.Type != exec.StepDone || len(e.Stages) == 0 {
+			continue
+		}
+		if n++; !e.Cached {
+			t.Errorf("%s: %s was run again", name, e.Name)
+		}
+	}
+	if n == 0 {
+		t.Errorf("%s: no step was reported", name)
+	}
 }
 
 // tree lists the files below a folder of the project, with their text unless they are programs.

@@ -41,11 +41,7 @@ COPY common /common
 	if got := o.res.Outputs; len(got) != 1 || !got[0].Unchanged {
 		t.Errorf("outputs of the second run = %+v, want unchanged", got)
 	}
-	for _, e := range o.events {
-		if e.Type == exec.StepDone && len(e.Stages) > 0 && !e.Cached {
-			t.Errorf("second run: %s was not cached", e.Name)
-		}
-	}
+	o.wantCached(t, "second run")
 }
 
 func TestOnePlatformGoesToTheRoot(t *testing.T) {
