@@ -2,39 +2,25 @@ package e2e
 
 import (
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/xbuild/xbuild/e2e/parts"
 )
 
 // gitServer serves a repository with these files over http, to whoever has the token. An empty token lets everybody in.
 func gitServer(t *testing.T, token string, files map[string]string) string {
 	t.Helper()
-	root := t.TempDir()
 	work := project(t, files)
-	git := func(args ...string) {
-		t.Helper()
-		c := exec.CommandContext(t.Context(), "git", args...)
-		c.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org",
-			"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
+	if err := parts.CommitAll(t.Context(), work); err != nil {
+		t.Fatal(err)
 	}
-	git("init", "-q", "-b", "main", work)
-	git("-C", work, "add", ".")
-	git("-C", work, "commit", "-q", "-m", "one")
-	git("clone", "-q", "--bare", work, filepath.Join(root, "r.git"))
-	path, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
+	backend, err := parts.GitServer(t.Context(), work, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend := &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
-		Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); token != "" && password != token {
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
