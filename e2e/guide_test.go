@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"flag"
 	"net"
 	"os"
 	"os/exec"
@@ -15,8 +14,6 @@ import (
 
 	"github.com/xbuild/xbuild/e2e/parts"
 )
-
-var update = flag.Bool("update", false, "write the golden files in testdata")
 
 var desktop = []string{"linux_amd64", "linux_arm64", "darwin_arm64", "windows_amd64"}
 
@@ -137,7 +134,7 @@ func TestGuideDiff(t *testing.T) {
 	w := external(t, dir)
 	got := w.ok(t, "plan", "--diff", "binaries").stdout
 	golden := filepath.Join("testdata", "guide.diff")
-	if *update {
+	if os.Getenv("XBUILD_UPDATE") == "1" {
 		write(t, golden, got)
 	}
 	want, err := os.ReadFile(golden)
@@ -145,7 +142,7 @@ func TestGuideDiff(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("plan --diff:\n%s\nwant:\n%s", got, want)
+		t.Errorf("plan --diff differs from %s (XBUILD_UPDATE=1 rewrites it):\n%s\nwant:\n%s", golden, got, want)
 	}
 	if r := w.ok(t, "plan", "--diff", "emulated"); r.stdout != "" {
 		t.Errorf("plan --diff of an emulated target prints a change:\n%s", r.stdout)

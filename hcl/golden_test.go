@@ -17,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/internal/volume"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -250,7 +251,7 @@ func TestSubjects(t *testing.T) {
 func TestLoadIsPure(t *testing.T) {
 	for _, c := range testCases(t) {
 		cfg, diags, _ := c.load()
-		for range 50 {
+		for range volume.Of(2, 50) {
 			cfg2, diags2, _ := c.load()
 			if d := cmp.Diff(cfg, cfg2) + cmp.Diff(diags, diags2); d != "" {
 				t.Fatalf("%s: a second Load differs:\n%s", c.name, d)

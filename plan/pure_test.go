@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/xbuild/xbuild/internal/volume"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -26,7 +27,7 @@ func TestSameInputSameBytes(t *testing.T) {
 		}
 		c := readCase(t, ar)
 		var first []byte
-		for i := range 100 {
+		for i := range volume.Of(10, 100) {
 			names := targetNames(c.cfg)
 			rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 			p, d := plan.Make(c.cfg, plan.Request{Targets: names}, c.facts)

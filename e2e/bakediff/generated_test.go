@@ -7,14 +7,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xbuild/xbuild/e2e/parts"
 )
 
 // generatedCases are build files of many targets in which the forms of the table meet each other, as no person would write them:
 // attributes, parents, blocks of one name and overrides at random. A seed always gives the same file.
 func generatedCases(*testing.T) []testCase {
-	const files = 120
+	files := uint64(parts.Volume(60, 2000))
 	var out []testCase
-	for seed := range uint64(files) {
+	for seed := range files {
 		g := generator{rand.New(rand.NewPCG(seed, 1))}
 		out = append(out, g.file(fmt.Sprintf("generated/%d", seed)))
 	}

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/xbuild/xbuild/internal/volume"
 )
 
 // The times of the tests: long enough for the clock of change times of any kernel, short enough for thousands of steps.
@@ -26,13 +28,7 @@ const (
 // TestSequences makes random edits of everything that a build reads and writes, in random order, also while it runs. After
 // each, whatever is called unchanged must be what a build would make now.
 func TestSequences(t *testing.T) {
-	n := 100
-	if s := os.Getenv("XBUILD_TEST_SEQUENCES"); s != "" {
-		var err error
-		if n, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n := volume.Of(100, 1000)
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("XBUILD_TEST_SEED"); s != "" {
 		var err error

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/xbuild/xbuild/internal/volume"
 )
 
 // Each mutation breaks one soundness condition: old is replaced by new in file. The tests of this package must notice.
@@ -120,28 +122,30 @@ var mutations = []struct{ name, file, old, new string }{
 	{"set -a does nothing", "evaluate.go", `e.exported[name] = e.exported[name] || e.exportAll`, `_ = e.exportAll`},
 }
 
-// TestMutations takes minutes and so runs only where XBUILD_TEST_MUTATIONS=1 asks for it, as ./test does.
+// mutating is set while the tests run on mutated code.
+const mutating = "XBUILD_TEST_MUTATING"
+
+// TestMutations tries some of the mutations, and all of them in a soak: each compiles the package anew.
 func TestMutations(t *testing.T) {
-	if os.Getenv("XBUILD_TEST_MUTATIONS") != "1" {
-		t.Skip("set XBUILD_TEST_MUTATIONS=1 to break each soundness condition in turn")
+	if os.Getenv(mutating) != "" {
+		return
 	}
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, m := range mutations {
+		if n := strings.Count(source(t, m.file), m.old); n != 1 {
+			t.Errorf("mutation %d (%s): its text stands %d times in %s, want once", i, m.name, n, m.file)
+		}
+	}
+	for _, i := range volume.Spread(volume.Of(4, len(mutations)), len(mutations)) {
+		m := mutations[i]
 		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			src, err := os.ReadFile(m.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := strings.Count(string(src), m.old); n != 1 {
-				t.Fatalf("mutation %d: its text stands %d times in %s, want once", i, n, m.file)
-			}
 			tmp := t.TempDir()
 			mutated := filepath.Join(tmp, m.file)
-			if err := os.WriteFile(mutated, []byte(strings.Replace(string(src), m.old, m.new, 1)), 0o600); err != nil {
+			if err := os.WriteFile(mutated, []byte(strings.Replace(source(t, m.file), m.old, m.new, 1)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			overlay, _ := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(dir, m.file): mutated}})
@@ -150,7 +154,7 @@ func TestMutations(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.Command("go", "test", "-vet=off", "-overlay", file, "-run", "TestRefusals|TestGoCommands|TestTakeOut|TestVariants|TestStages|TestCheckedGrade|TestArguments", ".")
-			cmd.Env = append(os.Environ(), "XBUILD_TEST_MUTATIONS=0")
+			cmd.Env = append(os.Environ(), mutating+"=1")
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Error("no test noticed")
@@ -160,4 +164,13 @@ func TestMutations(t *testing.T) {
 			}
 		})
 	}
+}
+
+func source(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

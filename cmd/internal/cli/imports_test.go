@@ -35,14 +35,15 @@ func forbidden(pkg, imp string) string {
 	switch {
 	case isOurs:
 		layers := map[string][]string{
-			"schema/diag": {},
-			"schema":      {"schema/diag"},
-			"hcl":         {"hcl", "schema"},
-			"plan":        {"plan", "schema"},
-			"exec":        {"exec", "plan", "schema"},
-			"cmd":         {"cmd", "hcl", "plan", "exec", "schema"},
+			"internal":    {"internal"},
+			"schema/diag": {"internal"},
+			"schema":      {"schema/diag", "internal"},
+			"hcl":         {"hcl", "schema", "internal"},
+			"plan":        {"plan", "schema", "internal"},
+			"exec":        {"exec", "plan", "schema", "internal"},
+			"cmd":         {"cmd", "hcl", "plan", "exec", "schema", "internal"},
 		}
-		for _, layer := range []string{"schema/diag", "schema", "hcl", "plan", "exec", "cmd"} {
+		for _, layer := range []string{"internal", "schema/diag", "schema", "hcl", "plan", "exec", "cmd"} {
 			if below(pkg, layer) {
 				if !slices.ContainsFunc(layers[layer], func(d string) bool { return below(ours, d) }) {
 					return "the layer below is " + strings.Join(layers[layer], ", ")
