@@ -32,6 +32,9 @@ type DialOptions struct {
 	Stdout io.Writer
 	// OwnStore is set if a run may remove what the daemon keeps when the disk is full.
 	OwnStore *OwnStore
+	// StateDir is where local outputs keep their journals, see package output. Without it a run that is killed while it writes
+	// files leaves some of them old and some new.
+	StateDir string
 	// Owner gets the files of local outputs.
 	Owner output.Owner
 	// Caches are the types of caches that a build file may name, if that is known of this daemon: none says it itself.

@@ -43,7 +43,7 @@ func (p *project) freshDaemon() {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(daemon.stop)
-	b, err := Dial(p.t.Context(), addr, DialOptions{Name: "fresh", DockerConfig: p.t.TempDir()})
+	b, err := Dial(p.t.Context(), addr, DialOptions{Name: "fresh", DockerConfig: p.t.TempDir(), StateDir: p.t.TempDir()})
 	if err != nil {
 		p.t.Fatal(err)
 	}

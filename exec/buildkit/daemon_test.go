@@ -50,7 +50,7 @@ func dial(t *testing.T) *Backend {
 		}
 		t.Skip(bed.problem)
 	}
-	b, err := Dial(t.Context(), bed.addr, DialOptions{Name: "test", DockerConfig: t.TempDir()})
+	b, err := Dial(t.Context(), bed.addr, DialOptions{Name: "test", DockerConfig: t.TempDir(), StateDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ type localDest struct {
 }
 
 // newLocalExport lists the local outputs of the plan and makes the staging folder for them and for archives.
-func (r *run) newLocalExport(owner output.Owner) (*localExport, error) {
+func (r *run) newLocalExport() (*localExport, error) {
 	e := &localExport{}
 	var roots, files []string
 	var uses []plan.Use
@@ -83,8 +83,12 @@ func (r *run) newLocalExport(owner output.Owner) (*localExport, error) {
 		return e, nil
 	}
 	var err error
-	if e.staging, err = output.NewStaging(roots, owner, files...); err != nil {
+	opt := r.Backend.opt
+	if e.staging, err = output.NewStaging(opt.StateDir, roots, opt.Owner, files...); err != nil {
 		return nil, &exec.Failure{Kind: exec.OutputFailed, Uses: uses, Err: err}
+	}
+	for _, w := range e.staging.Warnings() {
+		r.remark(w)
 	}
 	return e, nil
 }

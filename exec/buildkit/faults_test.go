@@ -83,7 +83,7 @@ func (f *faulty) attempt(ctx context.Context, t *testing.T, p patience) (*exec.R
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	b, err := dialPatiently(ctx, f.proxy.Addr(), DialOptions{Name: "test", DockerConfig: t.TempDir()}, p)
+	b, err := dialPatiently(ctx, f.proxy.Addr(), DialOptions{Name: "test", DockerConfig: t.TempDir(), StateDir: t.TempDir()}, p)
 	if err != nil {
 		return nil, err
 	}
@@ -436,7 +436,7 @@ func TestFrozen(t *testing.T) {
 			for k := 0; ; k++ {
 				proxy.Thaw()
 				proxy.Inject(nil)
-				b, err := dialPatiently(t.Context(), proxy.Addr(), DialOptions{DockerConfig: t.TempDir()}, usualPatience.times(3))
+				b, err := dialPatiently(t.Context(), proxy.Addr(), DialOptions{DockerConfig: t.TempDir(), StateDir: t.TempDir()}, usualPatience.times(3))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -115,7 +115,7 @@ func (b *Backend) newRun(p *plan.Plan, opt exec.Options, g *gate) (*run, error) 
 	r.findImports()
 	r.steps.hide = r.private.hide
 	r.exports = r.listExports()
-	r.export, err = r.newLocalExport(b.opt.Owner)
+	r.export, err = r.newLocalExport()
 	return r, err
 }
 

@@ -170,7 +170,7 @@ func readAsBuildKit(write func([]byte) (int, error), dir string, exclude []strin
 
 // build does the builds that the plan asks for and puts their outputs in place. meanwhile is called before anything is read.
 func (p *project) build(d *Decision, pl *plan.Plan, meanwhile ...func()) (*exec.Report, error) {
-	s, err := output.NewStaging([]string{p.dest}, output.Owner{})
+	s, err := output.NewStaging(filepath.Join(p.dir, "state"), []string{p.dest}, output.Owner{})
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func TestCommitFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []int{1, 0} {
-		s, err := NewStaging([]string{filepath.Join(dir, "folder")}, Owner{}, dest)
+		s, err := NewStaging(t.TempDir(), []string{filepath.Join(dir, "folder")}, Owner{}, dest)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,10 +46,10 @@ func TestFileDestinationsThatCannotBe(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewStaging(nil, Owner{}, filepath.Join(dir, "folder")); err == nil || !strings.Contains(err.Error(), "is a folder") {
+	if _, err := NewStaging(t.TempDir(), nil, Owner{}, filepath.Join(dir, "folder")); err == nil || !strings.Contains(err.Error(), "is a folder") {
 		t.Errorf("a folder as a file: %v", err)
 	}
-	s, err := NewStaging(nil, Owner{}, filepath.Join(dir, "a.tar"))
+	s, err := NewStaging(t.TempDir(), nil, Owner{}, filepath.Join(dir, "a.tar"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Move says where a part of the results belongs.
@@ -51,7 +52,7 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 		return nil, errors.New("this staging folder cannot be used any more")
 	}
 	// A run that was killed since NewStaging must not be completed over what is written now.
-	if err := recoverAll(s.dests, s.owner, s.hook); err != nil {
+	if err := recoverFor(s.state, s.dests, s.owner, s.hook); err != nil {
 		return nil, err
 	}
 	c := &commit{s: s, kinds: map[string]bool{}, moved: map[string]bool{}, checked: map[string]error{}}
@@ -68,7 +69,7 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 		return nil, fmt.Errorf("the output cannot be written: %w", err)
 	}
 	s.hook("prepared")
-	if len(c.journal.Files) == 0 && len(c.journal.Dirs) == 0 {
+	if len(s.journal.Files) == 0 && len(s.journal.Dirs) == 0 {
 		return results, nil
 	}
 	err := c.run()
@@ -100,12 +101,19 @@ func (c *commit) entry(e Entry) {
 // ready in the staging folders, run does the work.
 type commit struct {
 	s       *Staging
-	dirs    []journalDir // absolute
+	roots   []string // folders that are there, below which everything goes
+	dirs    []newDir
 	files   []transfer
-	journal journal
 	kinds   map[string]bool  // every destination path of the result; true for a folder
 	moved   map[string]bool  // staged files that a journal entry renames away
 	checked map[string]error // folders that were tested for writing
+}
+
+// newDir is a folder that has to be created.
+type newDir struct {
+	path string // absolute
+	mode fs.FileMode
+	time time.Time // zero for one that is not of the result
 }
 
 // transfer is a file that has to be written.
@@ -140,6 +148,9 @@ func (c *commit) survey(m Move) (Result, error) {
 		fi, err := d.Info()
 		if err != nil {
 			return err
+		}
+		if IsStaging(fi.Name()) {
+			return fmt.Errorf("the result for %s has %s, and names that begin with %s are those of xbuild's own folders; give it another name in the build", m.Dest, filepath.ToSlash(rel), stagePrefix)
 		}
 		if d.IsDir() {
 			if fi.Mode()&privatePerm != privatePerm { // or its content could be neither read nor moved
@@ -180,6 +191,7 @@ func (c *commit) surveyFile(m Move) (Result, error) {
 	if err != nil || !fi.Mode().IsRegular() {
 		return Result{}, fmt.Errorf("the build made no file for %s", m.Dest)
 	}
+	c.root(filepath.Dir(dest))
 	if err := c.makeAll(filepath.Dir(dest)); err != nil {
 		return Result{}, err
 	}
@@ -204,7 +216,15 @@ func (c *commit) destination(dest string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%s leads to %s, outside of the output folders of this run", dest, d)
 	}
+	c.root(d)
 	return d, c.makeAll(d)
+}
+
+// root notes the innermost folder on the way to a destination that is there.
+func (c *commit) root(dest string) {
+	if dir := nearest(dest); !slices.Contains(c.roots, dir) {
+		c.roots = append(c.roots, dir)
+	}
 }
 
 // makeAll lists a folder and its parents as far as they are missing.
@@ -214,7 +234,7 @@ func (c *commit) makeAll(dir string) error {
 		missing = append(missing, p)
 	}
 	for i := len(missing) - 1; i >= 0; i-- {
-		if err := c.newFolder(missing[i], createdPerm); err != nil {
+		if err := c.newFolder(newDir{path: missing[i], mode: createdPerm}); err != nil {
 			return err
 		}
 	}
@@ -227,7 +247,7 @@ func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
 	fi, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return path, c.newFolder(path, staged.Mode()&modeBits)
+		return path, c.newFolder(newDir{path, staged.Mode() & modeBits, staged.ModTime()})
 	case err != nil:
 		return "", err
 	case fi.Mode()&fs.ModeSymlink != 0:
@@ -245,15 +265,15 @@ func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
 	return path, c.claim(path, true)
 }
 
-func (c *commit) newFolder(path string, mode fs.FileMode) error {
-	if isFolder, ok := c.kinds[path]; ok && isFolder {
+func (c *commit) newFolder(d newDir) error {
+	if isFolder, ok := c.kinds[d.path]; ok && isFolder {
 		return nil // another move makes it
 	}
-	if err := c.claim(path, true); err != nil {
+	if err := c.claim(d.path, true); err != nil {
 		return err
 	}
-	c.dirs = append(c.dirs, journalDir{path, mode})
-	return c.canWrite(filepath.Dir(path))
+	c.dirs = append(c.dirs, d)
+	return c.canWrite(filepath.Dir(d.path))
 }
 
 // file handles a file of the result that goes to path, and reports whether it has to be written.
@@ -304,58 +324,86 @@ func (c *commit) canWrite(dir string) error {
 // prepare writes the journal's entries, gives the files their owner, and copies those that a rename cannot move.
 func (c *commit) prepare() error {
 	s := c.s
-	base := filepath.Dir(s.main.path)
 	for _, d := range s.dests {
 		if err := c.annex(d); err != nil {
 			return err
 		}
 	}
-	for _, d := range c.dirs {
-		c.journal.Dirs = append(c.journal.Dirs, journalDir{relative(base, d.Path), d.Mode})
-	}
-	for i, f := range c.files {
-		from := f.from
-		home := c.home(f.to)
-		if home != s.main || c.moved[from] {
-			from = filepath.Join(home.path, copiesName, strconv.Itoa(i))
-			if _, err := mkdirAll(filepath.Dir(from), s.owner); err != nil {
-				return err
-			}
-			if err := copyFile(f.from, from, s.owner); err != nil {
-				return err
-			}
-		} else if err := s.owner.give(from); err != nil {
+	j := &s.journal
+	j.Roots, j.Dirs, j.Files = nil, nil, nil // of a Commit before
+	for _, r := range c.roots {
+		id, err := identify(r)
+		if err != nil {
 			return err
 		}
-		c.moved[from] = true
-		c.journal.Files = append(c.journal.Files, journalFile{relative(base, from), relative(base, f.to)})
+		j.Roots = append(j.Roots, rootRef{r, id})
 	}
-	for _, a := range s.annexes {
-		c.journal.Annexes = append(c.journal.Annexes, relative(base, a.path))
+	for _, d := range c.dirs {
+		root, rel := c.below(d.path)
+		j.Dirs = append(j.Dirs, journalDir{root, rel, d.mode, d.time})
 	}
-	c.journal.Version, c.journal.Owner = journalVersion, s.owner
+	for i, f := range c.files {
+		stage, from, err := c.ready(i, f)
+		if err != nil {
+			return err
+		}
+		root, rel := c.below(f.to)
+		j.Files = append(j.Files, journalFile{stage.index, from, root, rel})
+	}
 	return nil
 }
 
-// annex makes a staging folder beside a destination that has another parent than the main one: a later run for that
-// destination alone must find the journal, and files for another file system are copied there.
+// ready makes a file ready for its rename, and returns the staging folder that it lies in and its path there.
+func (c *commit) ready(i int, f transfer) (*folder, string, error) {
+	s := c.s
+	from, home := f.from, c.home(f.to)
+	if home != s.main || c.moved[from] {
+		from = filepath.Join(home.path, copiesName, strconv.Itoa(i))
+		if _, err := mkdirAll(filepath.Dir(from), s.owner); err != nil {
+			return nil, "", err
+		}
+		if err := copyFile(f.from, from, s.owner); err != nil {
+			return nil, "", err
+		}
+	} else if err := s.owner.give(from); err != nil {
+		return nil, "", err
+	}
+	c.moved[from] = true
+	rel, err := filepath.Rel(home.path, from)
+	return home, rel, err
+}
+
+// below returns the innermost root that a path lies in, and the path relative to it.
+func (c *commit) below(path string) (root int, rel string) {
+	for i, r := range c.roots {
+		if got, err := filepath.Rel(r, path); err == nil && filepath.IsLocal(got) && (rel == "" || len(got) < len(rel)) {
+			root, rel = i, got
+		}
+	}
+	return root, rel
+}
+
+// annex makes a staging folder beside a destination that has another parent than the main one, to which files for another
+// file system are copied.
 func (c *commit) annex(dest string) error {
 	s := c.s
+	if sameFS(s.main.path, nearest(dest)) {
+		return nil
+	}
 	anchor, err := s.anchor(dest)
 	if err != nil {
 		return err
 	}
-	for _, f := range append([]*folder{s.main}, s.annexes...) {
-		if filepath.Dir(f.path) == anchor {
+	for _, f := range s.annexes {
+		if sameFS(f.path, anchor) {
 			return nil
 		}
 	}
-	f, err := claimNew(anchor, s.owner)
-	if err != nil {
-		return err
+	f, err := s.claim(anchor)
+	if err == nil {
+		s.annexes = append(s.annexes, f)
 	}
-	s.annexes = append(s.annexes, f)
-	return os.WriteFile(filepath.Join(f.path, primaryName), []byte(relative(anchor, s.main.path)), 0o600)
+	return err
 }
 
 // home is the staging folder whose files a rename can move to path.
@@ -372,22 +420,29 @@ func (c *commit) home(path string) *folder {
 // run passes the commit point and does the work.
 func (c *commit) run() error {
 	s := c.s
-	if err := c.journal.save(s.main.path); err != nil {
-		_ = os.Remove(filepath.Join(s.main.path, journalName))
-		return fmt.Errorf("the output cannot be written: %w", err)
+	s.journal.Committed = true
+	if err := s.note(true); err != nil {
+		s.journal.Committed = false
+		return errors.Join(fmt.Errorf("the output cannot be written: %w", err), s.note(true))
 	}
 	s.hook("committed")
-	done, err := c.journal.apply(s.main.path, s.hook)
+	done, err := s.journal.apply(s.hook)
 	if err != nil && done == 0 {
-		c.journal.undo(s.main.path)
-		return errors.Join(fmt.Errorf("the output cannot be written: %w", err), os.Remove(filepath.Join(s.main.path, journalName)))
+		s.journal.undo()
+		s.journal.Committed = false
+		return errors.Join(fmt.Errorf("the output cannot be written: %w", err), s.note(true))
 	}
 	if err != nil {
-		s.pending = true
-		return fmt.Errorf("the output is written in part, %d of %d changed files: %w; the next run completes it", done, len(c.journal.Files), err)
+		s.pending = s.page != nil
+		next := "; the next run completes it"
+		if !s.pending {
+			next = ""
+		}
+		return fmt.Errorf("the output is written in part, %d of %d changed files: %w%s", done, len(s.journal.Files), err, next)
 	}
 	s.hook("done")
-	if err := os.Remove(filepath.Join(s.main.path, journalName)); err != nil {
+	s.journal.Committed = false
+	if err := s.note(true); err != nil {
 		s.pending = true
 		return fmt.Errorf("the output is written, but %w", err)
 	}

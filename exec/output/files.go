@@ -3,7 +3,6 @@ package output
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -52,21 +51,6 @@ func mkdirAll(path string, owner Owner) (made []string, err error) {
 	return made, err
 }
 
-// removeTree is os.RemoveAll that also gets rid of folders without write permission.
-func removeTree(path string) error {
-	err := os.RemoveAll(path)
-	if err == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			_ = os.Chmod(p, privatePerm)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
-}
-
 // sameFile reports whether two files are the same to a user: type, mode and content, or the target of a link. A file
 // that cannot be read is different.
 func sameFile(a, b string, ai, bi fs.FileInfo) bool {
@@ -111,54 +95,19 @@ func sameContent(a, b string) bool {
 
 func atEnd(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
 
-// copyFile copies a regular file or a link with its mode, time and owner, and sees it on the disk.
+// copyFile copies a regular file or a link with its mode, time, attributes and owner, and sees it on the disk.
 func copyFile(from, to string, owner Owner) error {
-	fi, err := os.Lstat(from)
+	src, err := os.OpenRoot(filepath.Dir(from))
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	switch {
-	case fi.Mode()&fs.ModeSymlink != 0:
-		target, err := os.Readlink(from)
-		if err == nil {
-			err = os.Symlink(target, to)
-		}
-		if err != nil {
-			return err
-		}
-		return owner.give(to)
-	case !fi.Mode().IsRegular():
-		return fmt.Errorf("%s is neither a file nor a link, and cannot be copied to another file system", from)
-	}
-	if err := copyContent(from, to); err != nil {
-		return err
-	}
-	if err := owner.give(to); err != nil {
-		return err
-	}
-	if err := os.Chmod(to, fi.Mode()&modeBits); err != nil {
-		return err
-	}
-	return os.Chtimes(to, fi.ModTime(), fi.ModTime())
-}
-
-func copyContent(from, to string) error {
-	r, err := os.Open(from)
+	defer src.Close()
+	dst, err := os.OpenRoot(filepath.Dir(to))
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	w, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = io.Copy(w, r); err == nil {
-		err = w.Sync()
-	}
-	return errors.Join(err, w.Close())
+	defer dst.Close()
+	return copyBetween(src, filepath.Base(from), dst, filepath.Base(to), owner)
 }
 
 // nearest is the innermost folder on the way to path that exists.

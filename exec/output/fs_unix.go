@@ -4,8 +4,11 @@ package output
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,11 +29,86 @@ func writable(dir string) error {
 	return nil
 }
 
-// trusted reports whether the folder was made by this user, or by the user on whose behalf sudo runs. The journal of
-// anyone else, in a folder that all may write to, could say anything.
-func trusted(fi fs.FileInfo, owner Owner) bool {
+// trusted reports whether a folder belongs to this user, and nobody else writes to it.
+func trusted(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
-	return ok && (int(st.Uid) == os.Geteuid() || owner.Set && int(st.Uid) == owner.UID)
+	return ok && fi.IsDir() && int(st.Uid) == os.Geteuid() && fi.Mode()&0o022 == 0
+}
+
+// identity returns what tells an open folder from all others.
+func identity(f *os.File) (fileID, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fileID{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	return fileID{uint64(st.Dev), uint64(st.Ino)}, nil
+}
+
+// rename moves a file from one place to another, and follows no link on the way.
+func rename(src *place, from string, dst *place, to string) error {
+	a, err := src.dir(from)
+	if err != nil {
+		return err
+	}
+	b, err := dst.dir(to)
+	if err != nil {
+		return err
+	}
+	return unix.Renameat(int(a.Fd()), filepath.Base(from), int(b.Fd()), filepath.Base(to))
+}
+
+// work shows other processes that this one works in a folder, until the result is closed or the process ends. It is nil
+// where the file system has no locks.
+func work(dir string) io.Closer {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+		f.Close()
+		return nil
+	}
+	return f
+}
+
+// busy reports whether another process works in a folder.
+func busy(dir string) bool {
+	f, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// copyXattrs copies the attributes of a file that the file system of the copy takes.
+func copyXattrs(from, to *os.File) error {
+	names := make([]byte, 64<<10)
+	n, err := unix.Flistxattr(int(from.Fd()), names)
+	if err != nil {
+		return ignoreUnsupported(err)
+	}
+	value := make([]byte, 64<<10)
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
+		if name == "" {
+			continue
+		}
+		n, err := unix.Fgetxattr(int(from.Fd()), name, value)
+		if err == nil {
+			err = unix.Fsetxattr(int(to.Fd()), name, value[:n], 0)
+		}
+		if err := ignoreUnsupported(err); err != nil {
+			return &fs.PathError{Op: "copy attribute " + name + " of", Path: from.Name(), Err: err}
+		}
+	}
+	return nil
+}
+
+func ignoreUnsupported(err error) error {
+	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENODATA) {
+		return nil
+	}
+	return err
 }
 
 // syncDir sees the entries of a folder on the disk.

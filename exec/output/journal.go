@@ -7,63 +7,123 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 )
 
 // journalVersion changes when an older xbuild must not carry a journal out.
-const journalVersion = 1
+const journalVersion = 2
 
-// journal lists everything that a Commit has still to do. Doing it twice is the same as doing it once. All paths are
-// relative to the folder that the staging folder stands in, so that a project that was moved takes its journal along.
+// journal names the staging folders of a run and, from the commit point on, lists everything that its Commit has still to
+// do. Doing it twice is the same as doing it once. It lies in the state directory, where nothing but xbuild writes: a file in
+// a project is never taken for one.
 type journal struct {
-	Version int `json:"version"`
-	// Dirs are the folders to create, parents first. Their mode is set when everything is in them.
+	Version int        `json:"version"`
+	Stages  []stageRef `json:"stages"`
+	// Committed is set from the commit point until the work is done. Without it the staging folders are removed.
+	Committed bool `json:"committed"`
+	// Roots are the folders that were there before the commit. Dirs and Files lie below them, and are looked up there
+	// without following a link that leads out.
+	Roots []rootRef `json:"roots"`
+	// Dirs are the folders to create, parents first. Their mode and time are set when everything is in them.
 	Dirs []journalDir `json:"dirs"`
 	// Files are renamed in this order.
 	Files []journalFile `json:"files"`
-	// Annexes are the other staging folders of the run.
-	Annexes []string `json:"annexes"`
-	Owner   Owner    `json:"owner"`
+	Owner Owner         `json:"owner"`
+}
+
+// stageRef is a staging folder. One whose ID is zero was about to be created.
+type stageRef struct {
+	Path string `json:"path"`
+	ID   fileID `json:"id"`
+}
+
+type rootRef struct {
+	Path string `json:"path"`
+	ID   fileID `json:"id"`
+}
+
+// fileID tells a folder from any other that stands at the same path later.
+type fileID struct {
+	Dev uint64 `json:"dev"`
+	Ino uint64 `json:"ino"`
 }
 
 type journalDir struct {
-	Path string      `json:"path"`
+	Root int         `json:"root"`
+	Path string      `json:"path"` // relative to the root
 	Mode fs.FileMode `json:"mode"`
+	// Time is the time of the last change; zero leaves it.
+	Time time.Time `json:"time,omitzero"`
 }
 
 type journalFile struct {
-	From string `json:"from"`
-	To   string `json:"to"`
+	Stage int    `json:"stage"`
+	From  string `json:"from"` // relative to the staging folder
+	Root  int    `json:"root"`
+	To    string `json:"to"` // relative to the root
 }
 
-// save writes the journal into the staging folder. When it returns without an error, the commit point is passed.
-func (j *journal) save(stage string) error {
+// names reports whether the folder at path, which is id now, is a staging folder of this journal.
+func (j *journal) names(path string, id fileID) bool {
+	return slices.ContainsFunc(j.Stages, func(s stageRef) bool { return s.Path == path && (s.ID == id || s.ID == fileID{}) })
+}
+
+// touches reports whether the journal writes into, above or below one of the destinations.
+func (j *journal) touches(dests []string) bool {
+	for _, d := range dests {
+		for _, f := range j.Files {
+			if to := filepath.Join(j.Roots[f.Root].Path, f.To); within(d, to) || within(filepath.Dir(to), d) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// valid reports an index or a path that could lead out of the folders that the journal names. Nobody else writes journals,
+// but a damaged one must not do harm.
+func (j *journal) valid() error {
+	for _, d := range j.Dirs {
+		if d.Root < 0 || d.Root >= len(j.Roots) || !filepath.IsLocal(d.Path) {
+			return fmt.Errorf("it has the folder %q", d.Path)
+		}
+	}
+	for _, f := range j.Files {
+		if f.Root < 0 || f.Root >= len(j.Roots) || f.Stage < 0 || f.Stage >= len(j.Stages) || !filepath.IsLocal(f.From) || !filepath.IsLocal(f.To) {
+			return fmt.Errorf("it has the file %q", f.To)
+		}
+	}
+	return nil
+}
+
+// save writes the journal into the folder of its run. A journal that is durable has passed the commit point when save
+// returns without an error.
+func (j *journal) save(dir string, durable bool) error {
 	data, err := json.MarshalIndent(j, "", " ")
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(stage, journalName)
+	name := filepath.Join(dir, journalName)
 	f, err := os.OpenFile(name+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(data); err == nil {
+	if _, err = f.Write(data); err == nil && durable {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := j.Owner.give(name + ".new"); err != nil {
+	if err := os.Rename(name+".new", name); err != nil || !durable {
 		return err
 	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	return syncDir(stage)
+	return syncDir(dir)
 }
 
-// loadJournal reads the journal of a staging folder. It is nil if there is none.
-func loadJournal(stage string) (*journal, error) {
-	name := filepath.Join(stage, journalName)
+// loadJournal reads the journal in the folder of a run. It is nil if there is none.
+func loadJournal(dir string) (*journal, error) {
+	name := filepath.Join(dir, journalName)
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -78,53 +138,43 @@ func loadJournal(stage string) (*journal, error) {
 	if j.Version != journalVersion {
 		return nil, fmt.Errorf("%s was written by another version of xbuild (format %d, this one knows %d)", name, j.Version, journalVersion)
 	}
+	if err := j.valid(); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", name, err)
+	}
 	return j, nil
 }
 
-// abs undoes the relative form of a journal's path.
-func abs(base, path string) string {
-	if path = filepath.FromSlash(path); filepath.IsAbs(path) {
-		return path
+// apply carries the journal out. It returns how many files it put in place.
+func (j *journal) apply(hook func(string)) (done int, err error) {
+	w, err := j.open()
+	if err != nil {
+		return 0, err
 	}
-	return filepath.Join(base, path)
-}
-
-// relative gives a path the form that a journal holds.
-func relative(base, path string) string {
-	if rel, err := filepath.Rel(base, path); err == nil {
-		return filepath.ToSlash(rel)
-	}
-	return filepath.ToSlash(path) // another volume
-}
-
-// apply carries the journal of the staging folder out. It returns how many files it put in place.
-func (j *journal) apply(stage string, hook func(string)) (done int, err error) {
-	base := filepath.Dir(stage)
+	defer w.close()
 	for _, d := range j.Dirs {
-		path := abs(base, d.Path)
-		if err := mkdirOwned(path, j.Owner); err != nil && !(errors.Is(err, fs.ErrExist) && isDir(path)) {
+		if err := w.roots[d.Root].mkdir(d.Path, j.Owner); err != nil {
 			return done, err
 		}
 		hook("made")
 	}
 	for i, f := range j.Files {
-		from, to := abs(base, f.From), abs(base, f.To)
-		err := os.Rename(from, to)
-		if crossDevice(err) {
-			temp := filepath.Join(filepath.Dir(to), fmt.Sprintf("%s.%d", filepath.Base(stage), i))
-			err = moveByCopy(from, temp, to, j.Owner)
-		}
-		if errors.Is(err, fs.ErrNotExist) && gone(from) {
+		from, to := w.stages[f.Stage], w.roots[f.Root]
+		if _, err := from.root.Lstat(f.From); errors.Is(err, fs.ErrNotExist) {
 			continue // done before the run was killed
 		}
+		err := rename(from, f.From, to, f.To)
+		if crossDevice(err) {
+			temp := filepath.Join(filepath.Dir(f.To), fmt.Sprintf("%s.%d", filepath.Base(j.Stages[f.Stage].Path), i))
+			err = moveByCopy(from.root, f.From, to.root, temp, f.To, j.Owner)
+		}
 		if err != nil {
-			return done, err
+			return done, to.explain(f.To, err)
 		}
 		done++
 		hook("renamed")
 	}
-	for i := len(j.Dirs) - 1; i >= 0; i-- {
-		if err := os.Chmod(abs(base, j.Dirs[i].Path), j.Dirs[i].Mode); err != nil {
+	for _, d := range slices.Backward(j.Dirs) {
+		if err := w.roots[d.Root].finish(d); err != nil {
 			return done, err
 		}
 		hook("finished")
@@ -132,27 +182,45 @@ func (j *journal) apply(stage string, hook func(string)) (done int, err error) {
 	return done, nil
 }
 
-// moveByCopy is a rename to another file system: the last step is a rename within it.
-func moveByCopy(from, temp, to string, owner Owner) error {
-	err := copyFile(from, temp, owner)
-	if err == nil {
-		err = os.Rename(temp, to)
-	}
-	if err != nil {
-		_ = os.Remove(temp)
-		return err
-	}
-	return os.Remove(from)
-}
-
-func gone(path string) bool {
-	_, err := os.Lstat(path)
-	return errors.Is(err, fs.ErrNotExist)
-}
-
 // undo removes the folders that apply created, if they are still empty.
-func (j *journal) undo(stage string) {
-	for i := len(j.Dirs) - 1; i >= 0; i-- {
-		_ = os.Remove(abs(filepath.Dir(stage), j.Dirs[i].Path))
+func (j *journal) undo() {
+	w, err := j.open()
+	if err != nil {
+		return // then nothing was created either
+	}
+	defer w.close()
+	for _, d := range slices.Backward(j.Dirs) {
+		_ = w.roots[d.Root].root.Remove(d.Path)
+	}
+}
+
+// workplace is the folders of a journal, open.
+type workplace struct{ stages, roots []*place }
+
+// open opens the folders that the journal names, each of which must be the one that it was.
+func (j *journal) open() (*workplace, error) {
+	w := &workplace{}
+	for _, s := range j.Stages {
+		p, err := openPlace(s.Path, s.ID)
+		if err != nil {
+			w.close()
+			return nil, err
+		}
+		w.stages = append(w.stages, p)
+	}
+	for _, r := range j.Roots {
+		p, err := openPlace(r.Path, r.ID)
+		if err != nil {
+			w.close()
+			return nil, err
+		}
+		w.roots = append(w.roots, p)
+	}
+	return w, nil
+}
+
+func (w *workplace) close() {
+	for _, p := range slices.Concat(w.stages, w.roots) {
+		p.close()
 	}
 }

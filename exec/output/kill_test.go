@@ -41,6 +41,12 @@ func killDests(root string) []string {
 	return []string{filepath.Join(root, "p/bin"), filepath.Join(root, "q"), filepath.Join(root, "r/s")}
 }
 
+// runCommit runs childCommit with a state directory, to be killed at a point.
+func runCommit(t *testing.T, self, root, state string, kill int) []string {
+	t.Helper()
+	return runChild(t, self, nil, "OUTPUT_TEST_CHILD=commit", "OUTPUT_TEST_ROOT="+root, "OUTPUT_TEST_STATE="+state, fmt.Sprint("OUTPUT_TEST_KILL=", kill))
+}
+
 // childCommit makes a Staging for the destinations below OUTPUT_TEST_ROOT, and commits. It prints the name of every
 // hook that it passes and kills itself at the one whose number is OUTPUT_TEST_KILL.
 func childCommit() {
@@ -64,7 +70,7 @@ func childCommit() {
 }
 
 func commitKillMoves(root string, hook func(string)) error {
-	s, err := newStaging(killDests(root), Owner{}, hook)
+	s, err := newStaging(os.Getenv("OUTPUT_TEST_STATE"), killDests(root), Owner{}, hook)
 	if err != nil {
 		return err
 	}
@@ -103,11 +109,10 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	self, err := os.Executable()
 	must(t, err)
 	for kill := 0; ; kill++ {
-		root := t.TempDir()
+		root, state := t.TempDir(), t.TempDir()
 		killBefore.write(t, root)
 		before := list(t, root)
-		env := []string{"OUTPUT_TEST_CHILD=commit", "OUTPUT_TEST_ROOT=" + root}
-		said := runChild(t, self, nil, append(env, fmt.Sprint("OUTPUT_TEST_KILL=", kill))...)
+		said := runCommit(t, self, root, state, kill)
 		if len(said) == 0 {
 			t.Fatal("the child said nothing")
 		}
@@ -125,28 +130,40 @@ func TestKilledAtEveryPoint(t *testing.T) {
 		if !committed {
 			equal(t, withoutStages(list(t, root)), withParents(before))
 		}
-		recoverAgain(t, self, root, before, committed)
+		recoverAgain(t, self, root, state, before, committed)
 	}
 }
 
-// recoverAgain starts a run for one destination only, which is not where the journal is, and looks at the outcome.
-func recoverAgain(t *testing.T, self, root, before string, committed bool) {
+// recoverAgain starts the next run, in one of the ways that there are, and looks at the outcome.
+func recoverAgain(t *testing.T, self, root, state, before string, committed bool) {
 	t.Helper()
 	want := withParents(before)
 	if committed {
 		want = killAfter
 		// A run that is killed in the middle of completing, then another one.
-		runChild(t, self, nil, "OUTPUT_TEST_CHILD=commit", "OUTPUT_TEST_ROOT="+root, "OUTPUT_TEST_KILL=1")
+		runCommit(t, self, root, state, 1)
+	}
+	if len(before)%2 == 0 || committed { // a run of which nothing changed writes nothing
+		if errs := Recover(state, Owner{}); len(errs) > 0 {
+			t.Error(errs)
+		}
+		equal(t, withParents(list(t, root)), want)
 	}
 	for _, dest := range killDests(root)[1:] {
-		s, err := NewStaging([]string{dest}, Owner{})
+		s, err := NewStaging(state, []string{dest}, Owner{})
 		must(t, err)
 		must(t, s.Close())
 	}
-	s, err := NewStaging(killDests(root), Owner{})
+	s, err := NewStaging(state, killDests(root), Owner{})
 	must(t, err)
+	if len(s.Warnings()) > 0 {
+		t.Error(s.Warnings())
+	}
 	must(t, s.Close())
 	equal(t, withParents(list(t, root)), want)
+	if left := pages(state); len(left) > 0 {
+		t.Errorf("journals are left: %v", left)
+	}
 }
 
 // withoutStages leaves staging folders out of a listing.
@@ -168,24 +185,28 @@ func withParents(listing string) string {
 	return listing + "drwxr-xr-x r\n"
 }
 
-// A project that is moved between the kill and the next run takes its journal along.
+// A project that is moved between the kill and the next run keeps its staging folder, which is said; nothing of it is written.
 func TestKilledThenMoved(t *testing.T) {
 	self, err := os.Executable()
 	must(t, err)
-	top := t.TempDir()
+	top, state := t.TempDir(), t.TempDir()
 	root := filepath.Join(top, "here")
 	killBefore.write(t, root)
-	said := runChild(t, self, nil, "OUTPUT_TEST_CHILD=commit", "OUTPUT_TEST_ROOT="+root, "OUTPUT_TEST_KILL=8")
+	said := runCommit(t, self, root, state, 10)
 	if !slices.Contains(said, "committed") {
 		t.Fatalf("killed too early: %v", said)
 	}
 	moved := filepath.Join(top, "there")
 	must(t, os.Rename(root, moved))
-	s, err := NewStaging(killDests(moved), Owner{})
+	before := list(t, moved)
+	s, err := NewStaging(state, killDests(moved), Owner{})
 	must(t, err)
+	if got := strings.Join(s.Warnings(), "\n"); len(s.Warnings()) != 1 || !strings.Contains(got, "rm -r "+filepath.Join(moved, "p", stagePrefix)) {
+		t.Errorf("got %q", got)
+	}
 	must(t, s.Close())
-	equal(t, list(t, moved), killAfter)
-	if !gone(root) {
+	equal(t, list(t, moved), before)
+	if _, err := os.Lstat(root); err == nil {
 		t.Error("the old place of the project was written to")
 	}
 }
@@ -194,20 +215,27 @@ func TestKilledThenMoved(t *testing.T) {
 func TestBlockedRecovery(t *testing.T) {
 	self, err := os.Executable()
 	must(t, err)
-	root := t.TempDir()
+	root, state := t.TempDir(), t.TempDir()
 	killBefore.write(t, root)
-	said := runChild(t, self, nil, "OUTPUT_TEST_CHILD=commit", "OUTPUT_TEST_ROOT="+root, "OUTPUT_TEST_KILL=2")
-	if said[len(said)-1] != "committed" {
-		t.Fatalf("killed elsewhere: %v", said)
+	for kill := 0; ; kill++ {
+		if said := runCommit(t, self, root, state, kill); said[len(said)-1] == "committed" {
+			break
+		}
 	}
 	must(t, os.Remove(filepath.Join(root, "q/x")))
 	tree{"q/x/y": "in the way"}.write(t, root)
-	_, err = NewStaging(killDests(root), Owner{})
+	_, err = NewStaging(state, killDests(root), Owner{})
 	if err == nil || !strings.Contains(err.Error(), filepath.Join(root, "q/x")) || !strings.Contains(err.Error(), "remove the cause and run again") {
 		t.Errorf("got %v", err)
 	}
+	if errs := Recover(state, Owner{}); len(errs) != 1 {
+		t.Errorf("got %v", errs)
+	}
+	s, err := NewStaging(state, []string{filepath.Join(t.TempDir(), "elsewhere")}, Owner{})
+	must(t, err) // which is not in the way of others
+	must(t, s.Close())
 	must(t, os.RemoveAll(filepath.Join(root, "q/x")))
-	s, err := NewStaging(killDests(root), Owner{})
+	s, err = NewStaging(state, killDests(root), Owner{})
 	must(t, err)
 	must(t, s.Close())
 	equal(t, list(t, root), killAfter)

@@ -4,10 +4,12 @@
 // file that differs replaced. Start with [NewStaging]; [Check] tells whether an executable suits its platform.
 //
 // Promised: a destination is not touched before [Staging.Commit], and by Commit only after everything that can be known
-// to fail was looked at. Commit then writes a journal and renames file by file. A process that is killed before the
-// journal is complete leaves the destination as it was; one that is killed later leaves a journal that the next
-// [NewStaging] for an overlapping destination carries out to the end. Files with the same content and mode are not
-// touched, so their time stamps stay. Files that the build did not make are never changed or removed.
+// to fail was looked at. Commit then writes a journal into the state directory and renames file by file. A process that is
+// killed before the journal is complete leaves the destination as it was; one that is killed later leaves a journal that
+// the next [Recover] or [NewStaging] carries out to the end. Only the state directory says what is to be done: a staging
+// folder that lies in a project and that no journal names is never carried out nor removed, see [Unknown]. Files with the
+// same content and mode are not touched, so their time stamps stay. Files that the build did not make are never changed or
+// removed, and nothing outside of the destinations is, whatever links lie in them or in the result.
 //
 // Not promised: the loss of power in the middle of a rename, and two runs that commit to one folder at the same moment
 // (each file is then whole, but the set may be mixed).
@@ -17,24 +19,21 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/gofrs/flock"
 )
 
-// The names inside a staging folder.
+// The names inside a staging folder and inside the folder of a run in the state directory.
 const (
 	stagePrefix  = ".xbuild-stage-"
-	lockName     = "lock"         // held by the process that works here
 	filesName    = "files"        // what the build writes
 	copiesName   = "copies"       // files that cannot be renamed from where they are
-	journalName  = "journal.json" // there from the commit point until the work is done
-	primaryName  = "primary"      // in an annex: the path of the staging folder that it belongs to
+	lockName     = "lock"         // held by the process whose run it is
+	journalName  = "journal.json" // there as long as there are staging folders
 	privatePerm  = 0o700
 	createdPerm  = 0o755
 	claimRetries = 100
@@ -43,6 +42,9 @@ const (
 // Staging is a folder beside the destinations, into which results are received before any of them is touched. It is
 // not safe for concurrent use, except that anything may write into [Staging.Dir] until Commit is called.
 type Staging struct {
+	state   string
+	page    *page // nil if the state directory cannot be written
+	journal journal
 	main    *folder
 	annexes []*folder // beside the destinations that have another parent, or lie on another file system
 	dests   []string  // absolute, without symbolic links
@@ -52,46 +54,47 @@ type Staging struct {
 	closed  bool
 	entries [][]Entry
 	hook    func(string) // called at every point where a kill is of interest; for tests
+
+	warnings []string
 }
 
-// folder is a staging folder that this process holds the lock of.
+// folder is a staging folder of this process.
 type folder struct {
-	path string
-	lock *flock.Flock
+	path  string
+	index int       // in the journal
+	busy  io.Closer // shows other processes that somebody works here
 }
 
 // NewStaging makes a staging folder for results that will go to the given destinations, which are absolute paths of
-// folders, and to single files, such as archives. None of them need exist. First it completes or removes what killed runs left for them. Everything that is created,
-// here and later, gets the given owner. The caller must call [Staging.Close].
-func NewStaging(dests []string, owner Owner, files ...string) (*Staging, error) {
-	return newStaging(dests, owner, func(string) {}, files...)
+// folders, and to single files, such as archives. None of them need exist. First it completes or removes what killed runs
+// left. Journals are kept below the state directory. Everything that is created beside the destinations, here and later,
+// gets the given owner. The caller must call [Staging.Close].
+func NewStaging(state string, dests []string, owner Owner, files ...string) (*Staging, error) {
+	return newStaging(state, dests, owner, func(string) {}, files...)
 }
 
-func newStaging(dests []string, owner Owner, hook func(string), files ...string) (*Staging, error) {
+func newStaging(state string, dests []string, owner Owner, hook func(string), files ...string) (*Staging, error) {
 	if len(dests)+len(files) == 0 {
 		return nil, errors.New("a staging folder needs at least one destination")
 	}
-	s := &Staging{owner: owner, hook: hook}
-	for _, d := range dests {
-		r, err := resolve(d)
-		if err != nil {
-			return nil, err
-		}
-		s.dests = append(s.dests, r)
-	}
-	for _, f := range files {
-		r, err := resolveFile(f)
-		if err != nil {
-			return nil, err
-		}
-		s.dests = append(s.dests, r)
-	}
-	if err := recoverAll(s.dests, owner, hook); err != nil {
+	s := &Staging{state: state, owner: owner, hook: hook, journal: journal{Version: journalVersion, Owner: owner}}
+	if err := s.resolveAll(dests, files); err != nil {
 		return nil, err
+	}
+	if err := recoverFor(state, s.dests, owner, hook); err != nil {
+		return nil, err
+	}
+	for _, path := range Unknown(state, s.dests) {
+		s.warnings = append(s.warnings, UnknownText(path))
+	}
+	var err error
+	if s.page, err = newPage(state); err != nil {
+		s.warnings = append(s.warnings, fmt.Sprintf("the state directory cannot be written (%v): a run that is killed while it writes its output leaves some files old and some new; "+
+			"set XBUILD_STATE_DIR to a directory that can be written", err))
 	}
 	anchor, err := s.anchor(s.dests[0])
 	if err == nil {
-		s.main, err = claimNew(anchor, owner)
+		s.main, err = s.claim(anchor)
 	}
 	if err == nil {
 		err = mkdirOwned(s.Dir(), owner)
@@ -107,6 +110,32 @@ func newStaging(dests []string, owner Owner, hook func(string), files ...string)
 	return s, nil
 }
 
+// UnknownText is the warning about a staging folder that [Unknown] lists.
+func UnknownText(path string) string {
+	return fmt.Sprintf("%s has the name of a folder that a killed run leaves, but no run of this user made it here; it is left alone, and rm -r %s removes it", path, path)
+}
+
+func (s *Staging) resolveAll(dests, files []string) error {
+	for _, d := range dests {
+		r, err := resolve(d)
+		if err != nil {
+			return err
+		}
+		s.dests = append(s.dests, r)
+	}
+	for _, f := range files {
+		r, err := resolveFile(f)
+		if err != nil {
+			return err
+		}
+		s.dests = append(s.dests, r)
+	}
+	return nil
+}
+
+// Warnings are sentences about what was found at the destinations or in the state directory.
+func (s *Staging) Warnings() []string { return s.warnings }
+
 // Dir is the folder to write results into. It is empty at first.
 func (s *Staging) Dir() string { return filepath.Join(s.main.path, filesName) }
 
@@ -119,13 +148,19 @@ func (s *Staging) Close() error {
 	s.closed = true
 	var errs []error
 	for _, f := range append(slices.Clone(s.annexes), s.main) {
-		switch {
-		case f == nil:
-		case s.pending:
-			errs = append(errs, f.lock.Close())
-		default:
-			errs = append(errs, f.remove())
+		if f != nil && f.busy != nil {
+			errs = append(errs, f.busy.Close())
 		}
+		if f != nil && !s.pending {
+			errs = append(errs, removePlace(f.path, s.journal.Stages[f.index].ID))
+		}
+	}
+	switch err := errors.Join(errs...); {
+	case s.page == nil:
+	case s.pending || err != nil: // the next run tries again
+		errs = append(errs, s.page.release())
+	default:
+		errs = append(errs, s.page.remove())
 	}
 	for _, d := range slices.Backward(s.made) {
 		_ = os.Remove(d) // succeeds only if nothing was put there, which is what is wanted
@@ -148,76 +183,40 @@ func (s *Staging) anchor(dest string) (string, error) {
 	return parent, nil
 }
 
-// claimNew creates a staging folder with a new name.
-func claimNew(anchor string, owner Owner) (*folder, error) {
-	for range claimRetries {
-		f, err := claim(filepath.Join(anchor, stagePrefix+strings.ToLower(rand.Text()[:12])), owner)
-		if f != nil || err != nil {
-			return f, err
-		}
+// claim creates a staging folder with a new name. The journal names it before it is there, so that it is known for ours
+// whenever this process is killed.
+func (s *Staging) claim(anchor string) (*folder, error) {
+	f := &folder{path: filepath.Join(anchor, stagePrefix+strings.ToLower(rand.Text()[:12])), index: len(s.journal.Stages)}
+	s.journal.Stages = append(s.journal.Stages, stageRef{Path: f.path})
+	if err := s.note(false); err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("no staging folder could be kept in %s; other processes remove them", anchor)
-}
-
-// claim creates the staging folder at path and takes its lock. Another process that looks for the leavings of killed
-// runs may see the folder before it is locked and remove it; the result is then nil.
-func claim(path string, owner Owner) (*folder, error) {
-	if err := os.Mkdir(path, privatePerm); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return nil, nil
-		}
+	s.hook("named")
+	if err := os.Mkdir(f.path, privatePerm); err != nil {
 		return nil, errors.Unwrap(err) // the caller's sentence names the folder that the user knows
 	}
-	if err := owner.give(path); err != nil {
-		_ = os.Remove(path)
-		return nil, err
+	s.hook("claimed")
+	err := s.owner.give(f.path)
+	if err == nil {
+		s.journal.Stages[f.index].ID, err = identify(f.path)
 	}
-	f, err := tryLock(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if err == nil {
+		err = s.note(false)
 	}
 	if err != nil {
-		_ = os.RemoveAll(path)
+		_ = os.Remove(f.path)
 		return nil, err
 	}
-	if f != nil {
-		err = owner.give(filepath.Join(path, lockName))
-	}
-	return f, err
+	f.busy = work(f.path)
+	return f, nil
 }
 
-// tryLock takes the lock of an existing staging folder. The result is nil if another process holds it, or held it and
-// removed the folder meanwhile.
-func tryLock(path string) (*folder, error) {
-	name := filepath.Join(path, lockName)
-	l := flock.New(name, flock.SetPermissions(0o600))
-	ok, err := l.TryLock()
-	if err != nil || !ok {
-		_ = l.Close()
-		return nil, err
+// note writes the journal, if there is a place for it.
+func (s *Staging) note(durable bool) error {
+	if s.page == nil {
+		return nil
 	}
-	held, err := l.Stat()
-	if err == nil {
-		var now os.FileInfo
-		if now, err = os.Lstat(name); err == nil && os.SameFile(held, now) {
-			return &folder{path, l}, nil
-		}
-	}
-	_ = l.Close()
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return nil, err
-}
-
-// remove deletes the folder and gives the lock up.
-func (f *folder) remove() error {
-	if runtime.GOOS == "windows" { // an open file cannot be removed there
-		err := f.lock.Close()
-		return errors.Join(err, removeTree(f.path))
-	}
-	err := removeTree(f.path)
-	return errors.Join(err, f.lock.Close())
+	return s.journal.save(s.page.path, durable)
 }
 
 // resolve cleans an absolute path of a folder and follows the symbolic links in the part of it that exists.

@@ -119,7 +119,7 @@ func equal(t testing.TB, got, want string) {
 // stage makes a Staging and fills its folder. Files in it look newer than old.
 func stage(t testing.TB, tr tree, dests ...string) *Staging {
 	t.Helper()
-	s, err := NewStaging(dests, Owner{})
+	s, err := NewStaging(t.TempDir(), dests, Owner{})
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
 	fill(t, s, tr)
@@ -249,10 +249,10 @@ func TestCommitRefusesMoves(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
 	}
-	if _, err := NewStaging([]string{filepath.Join(root, "file/x")}, Owner{}); err == nil {
+	if _, err := NewStaging(t.TempDir(), []string{filepath.Join(root, "file/x")}, Owner{}); err == nil {
 		t.Error("a destination below a file was accepted")
 	}
-	if _, err := NewStaging([]string{"bin"}, Owner{}); err == nil {
+	if _, err := NewStaging(t.TempDir(), []string{"bin"}, Owner{}); err == nil {
 		t.Error("a relative destination was accepted")
 	}
 	must(t, s.Close())
@@ -336,14 +336,14 @@ func TestLiveRunIsLeftAlone(t *testing.T) {
 
 // Many runs start and end at once; none may remove the folder of another one.
 func TestManyRunsAtOnce(t *testing.T) {
-	root := t.TempDir()
+	root, state := t.TempDir(), t.TempDir()
 	errs := make(chan error)
 	const runs, rounds = 8, 20
 	for i := range runs {
 		go func() {
 			dest := filepath.Join(root, fmt.Sprint("bin", i))
 			for range rounds {
-				s, err := NewStaging([]string{dest}, Owner{})
+				s, err := NewStaging(state, []string{dest}, Owner{})
 				if err == nil {
 					err = os.WriteFile(filepath.Join(s.Dir(), "f"), []byte("x"), 0o644)
 				}
@@ -419,7 +419,7 @@ func runChild(t *testing.T, bin string, sys func(*osexec.Cmd), env ...string) []
 func childReadOnly() {
 	root := os.Getenv("OUTPUT_TEST_ROOT")
 	for _, dest := range []string{"ro/new", "ro/bin", "w/ro", "ro/w"} {
-		s, err := NewStaging([]string{filepath.Join(root, dest)}, Owner{})
+		s, err := NewStaging(os.Getenv("OUTPUT_TEST_STATE"), []string{filepath.Join(root, dest)}, Owner{})
 		if err == nil {
 			err = os.WriteFile(filepath.Join(s.Dir(), "app"), []byte("x"), 0o644)
 		}

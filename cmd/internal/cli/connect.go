@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/exec/embedded"
 	"github.com/xbuild/xbuild/exec/output"
@@ -16,7 +19,7 @@ const defaultSocket = "/run/buildkit/buildkitd.sock"
 // connect reaches a BuildKit: the one that BUILDKIT_HOST names, else that of the Docker Engine that the docker command
 // would use, else a system-wide one, else the one inside xbuild.
 func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
-	opt := buildkit.DialOptions{Name: "buildkit", Owner: output.OwnerFromEnv(a.getenv, os.Geteuid())}
+	opt := buildkit.DialOptions{Name: "buildkit", StateDir: a.stateDir(), Owner: output.OwnerFromEnv(a.getenv, os.Geteuid())}
 	if !isTerminal(a.out) {
 		opt.Stdout = a.out
 	}
@@ -38,6 +41,30 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	}
 	opt.Name, opt.Caches, opt.OwnStore = "embedded", a.embeddedCaches(), ownStore(cfg)
 	return buildkit.Dial(ctx, addr, opt)
+}
+
+// stateDir is the folder of all that is kept between runs.
+func (a *app) stateDir() string { return embedded.DefaultConfig(a.getenv).StateDir }
+
+// recoverOutputs completes what killed runs left half written, before anything is read. What cannot be completed stops only a
+// run that writes to the same place.
+func (a *app) recoverOutputs() {
+	for _, err := range output.Recover(a.stateDir(), output.OwnerFromEnv(a.getenv, os.Geteuid())) {
+		fmt.Fprintf(a.err, "warning: %v\n", err)
+	}
+}
+
+// warnUnknown says which staging folders stand at outputs that do not have to be written.
+func (a *app) warnUnknown(outputs []exec.OutputResult) {
+	var dests []string
+	for _, o := range outputs {
+		if filepath.IsAbs(o.Dest) {
+			dests = append(dests, o.Dest)
+		}
+	}
+	for _, path := range output.Unknown(a.stateDir(), dests) {
+		fmt.Fprintf(a.err, "warning: %s\n", output.UnknownText(path))
+	}
 }
 
 // embeddedCaches are the types of caches that a build file may name for the embedded BuildKit. That of GitHub is left out of a

@@ -95,6 +95,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if err := in.checkAllow(); err != nil {
 		return err
 	}
+	a.recoverOutputs()
 	j, err := a.planToRun(ctx, in, f, args)
 	if err != nil {
 		return a.orInterrupted(ctx, err)
@@ -220,6 +221,7 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if !all {
 		if g = h.guess(ctx, cfg, req, allow, granted); g != nil && len(g.decision.Why) == 0 {
 			sources := plan.Sources(cfg, g.facts)
+			a.warnUnknown(g.decision.Outputs)
 			return &job{plan: cmp.Or(g.plan, &plan.Plan{}), sources: sources, decision: g.decision}, a.report(g.diags.Sorted(), sources)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/buildkit"
-	"github.com/xbuild/xbuild/exec/embedded"
 	"github.com/xbuild/xbuild/exec/fingerprint"
 	"github.com/xbuild/xbuild/exec/output"
 	"github.com/xbuild/xbuild/plan"
@@ -28,7 +27,7 @@ type history struct {
 // history opens the memory of a project.
 func (a *app) history(cfg *schema.Config) *history {
 	return &history{
-		memory: fingerprint.Open(fingerprint.Path(embedded.DefaultConfig(a.getenv).StateDir, cfg.Dir, cfg.Files)),
+		memory: fingerprint.Open(fingerprint.Path(a.stateDir(), cfg.Dir, cfg.Files)),
 		world: fingerprint.World{Program: program(), Endpoint: a.endpoint(), Tag: buildkit.Tags(""),
 			Owner: fmt.Sprint(output.OwnerFromEnv(a.getenv, os.Geteuid()))},
 	}
