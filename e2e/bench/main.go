@@ -10,6 +10,11 @@
 //
 //	go run ./bench                  # in e2e/, as root
 //	go run ./bench -rows noop -rounds 9 -csv out.csv
+//
+// With -old it compares xbuild with an earlier xbuild instead of Bake, each in a directory of its own: a row is met if the
+// median of the ratios of its pairs is at most 1.05, or the medians differ by at most a millisecond.
+//
+//	go run ./bench -old ./xbuild-of-last-week -rounds 20
 package main
 
 import (
@@ -33,6 +38,7 @@ type options struct {
 	csv    string
 	xbuild string
 	peer   string
+	old    string
 	list   bool
 	flush  bool
 	keep   string
@@ -45,6 +51,7 @@ func main() {
 	flag.StringVar(&o.csv, "csv", "", "also write every single measurement to this file")
 	flag.StringVar(&o.xbuild, "xbuild", "", "measure this program instead of building the checkout")
 	flag.StringVar(&o.peer, "peer", "", "measure against this buildx instead of building the pinned one")
+	flag.StringVar(&o.old, "old", "", "compare with this earlier xbuild instead of Bake")
 	flag.BoolVar(&o.list, "list", false, "list the rows and what each allows")
 	flag.BoolVar(&o.flush, "flushes", true, "count calls that flush to the disk, in a further run under strace")
 	flag.StringVar(&o.keep, "work", "", "make the work in this folder and keep it")
@@ -79,7 +86,7 @@ func bench(ctx context.Context, o *options) (bool, error) {
 	defer lab.close()
 	var results []*result
 	for _, r := range rows() {
-		if !o.rows.MatchString(r.name) {
+		if !o.measures(r) {
 			continue
 		}
 		say("%s", r.name)
@@ -100,7 +107,13 @@ func bench(ctx context.Context, o *options) (bool, error) {
 			return false, err
 		}
 	}
-	return printTable(os.Stdout, results), nil
+	return printTable(os.Stdout, results, o.old != ""), nil
+}
+
+// measures reports whether a row is asked for. An earlier xbuild is not compared by compiling: those rows measure the
+// compiler, in one round.
+func (o *options) measures(r *row) bool {
+	return o.rows.MatchString(r.name) && !(o.old != "" && r.isCompile())
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
@@ -134,7 +147,7 @@ type program struct {
 func newLab(ctx context.Context, o *options) (*lab, error) {
 	open := parts.OpenBare
 	for _, r := range rows() {
-		if r.isCompile() && o.rows.MatchString(r.name) {
+		if r.isCompile() && o.measures(r) {
 			open = parts.Open // with base images and emulators
 		}
 	}
@@ -190,7 +203,7 @@ func (l *lab) build(ctx context.Context) error {
 		path          *string
 		dir, at, tags string
 	}{{&l.xbuild, "..", "./cmd/xbuild", "grpcnotrace"}, {&l.peer, "peer", "github.com/docker/buildx/cmd/buildx", ""}} {
-		if *b.path != "" {
+		if *b.path != "" || b.path == &l.peer && l.old != "" {
 			continue
 		}
 		*b.path = filepath.Join(l.bed.Dir, filepath.Base(b.at))
@@ -211,8 +224,15 @@ func (l *lab) programs(ctx context.Context) error {
 		return err
 	}
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.bed.Dir, "DOCKER_CONFIG=" + config, "LANG=C.UTF-8"}
-	l.progs[mine] = &program{name: "xbuild", path: l.xbuild, args: []string{"run", "--progress", "plain"},
-		env: append(env[:len(env):len(env)], "BUILDKIT_HOST="+l.daemon.Address, "XBUILD_STATE_DIR="+filepath.Join(l.bed.Dir, "state"))}
+	xbuild := func(name, path string) *program {
+		return &program{name: name, path: path, args: []string{"run", "--progress", "plain"},
+			env: append(env[:len(env):len(env)], "BUILDKIT_HOST="+l.daemon.Address, "XBUILD_STATE_DIR="+filepath.Join(l.bed.Dir, "state-"+name))}
+	}
+	l.progs[mine] = xbuild("xbuild", l.xbuild)
+	if l.old != "" {
+		l.progs[theirs] = xbuild("old", l.old)
+		return nil
+	}
 	// Without default attestations, since xbuild makes none: both make the same images.
 	l.progs[theirs] = &program{name: "bake", path: l.peer, args: []string{"bake", "--progress", "plain", "--allow", "fs=*"},
 		env: append(env[:len(env):len(env)], "BUILDX_BUILDER=bench", "BUILDX_NO_DEFAULT_ATTESTATIONS=1")}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -43,10 +44,7 @@ func (l *lab) measure(ctx context.Context, r *row) (*result, error) {
 	if r.first {
 		return res, l.firstRuns(ctx, dir, res)
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
-	}
-	if err := r.work.generate(dir, l.bed.Registry); err != nil {
+	if err := l.generate(r, dir); err != nil {
 		return nil, err
 	}
 	if r.work.base {
@@ -55,7 +53,7 @@ func (l *lab) measure(ctx context.Context, r *row) (*result, error) {
 		}
 	}
 	who := []int{mine, theirs}
-	if r.solo {
+	if r.solo && l.old == "" {
 		who = who[:1]
 	}
 	time.Sleep(settle)
@@ -80,6 +78,42 @@ func (l *lab) measure(ctx context.Context, r *row) (*result, error) {
 	return res, nil
 }
 
+// generate makes the work of a row anew. An earlier xbuild reads the same build file as this one, so it gets a copy of the
+// work, with outputs and tags of its own.
+func (l *lab) generate(r *row, dir string) error {
+	progs := map[string]map[string]string{dir: {"x": "xbuild.hcl", "b": "docker-bake.hcl"}}
+	if l.old != "" {
+		progs[dir] = map[string]string{"x": "xbuild.hcl"}
+		progs[l.workOf(dir, theirs)] = map[string]string{"o": "xbuild.hcl"}
+	}
+	for at, files := range progs {
+		if err := os.RemoveAll(at); err != nil {
+			return err
+		}
+		if err := r.work.generate(at, l.bed.Registry, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// order is that of the programs in a round. Two xbuilds take turns at being first: which is costs more than they may differ.
+func (l *lab) order(round int, who []int) []int {
+	if l.old != "" && round%2 == 1 {
+		who = slices.Clone(who)
+		slices.Reverse(who)
+	}
+	return who
+}
+
+// workOf is the directory that a program works in.
+func (l *lab) workOf(dir string, p int) string {
+	if l.old != "" && p == theirs {
+		return dir + "-old"
+	}
+	return dir
+}
+
 // rounds runs the programs in turns, or in crowded rows one after the other.
 func (l *lab) rounds(ctx context.Context, res *result, dir string, who []int) error {
 	if res.crowded {
@@ -102,9 +136,9 @@ func (l *lab) rounds(ctx context.Context, res *result, dir string, who []int) er
 		return nil
 	}
 	for i := range l.options.rounds {
-		for _, p := range who {
+		for _, p := range l.order(i, who) {
 			if res.edit {
-				if err := res.work.edit(dir, 2*i+p); err != nil {
+				if err := res.work.edit(l.workOf(dir, p), 2*i+p); err != nil {
 					return err
 				}
 			}
@@ -125,12 +159,9 @@ func (l *lab) rounds(ctx context.Context, res *result, dir string, who []int) er
 // firstRuns builds work that the daemon has never seen, through a meter.
 func (l *lab) firstRuns(ctx context.Context, dir string, res *result) error {
 	for i := range l.options.rounds {
-		for _, p := range []int{mine, theirs} {
+		for _, p := range l.order(i, []int{mine, theirs}) {
 			at := fmt.Sprintf("%s-%d-%d", dir, i, p)
-			if err := os.RemoveAll(at); err != nil {
-				return err
-			}
-			if err := res.work.generate(at, l.bed.Registry); err != nil {
+			if err := l.generate(res.row, at); err != nil {
 				return err
 			}
 			l.quiet()
@@ -151,7 +182,7 @@ func (l *lab) firstRuns(ctx context.Context, dir string, res *result) error {
 // one gets a builder.
 func (l *lab) runMetered(ctx context.Context, r *row, dir string, p int) (sample, error) {
 	prog := *l.progs[p]
-	if p == mine {
+	if p == mine || l.old != "" {
 		prog.env = append(prog.env[:len(prog.env):len(prog.env)], "BUILDKIT_HOST="+l.proxy.address)
 	} else {
 		prog.env = append(prog.env[:len(prog.env):len(prog.env)], "BUILDX_BUILDER=metered")
@@ -161,20 +192,23 @@ func (l *lab) runMetered(ctx context.Context, r *row, dir string, p int) (sample
 			return sample{}, fmt.Errorf("buildx create: %w\n%s", err, out)
 		}
 	}
-	return prog.run(ctx, r, dir, p)
+	return prog.run(ctx, r, l.workOf(dir, p), p)
 }
 
 func (l *lab) runOnce(ctx context.Context, r *row, dir string, p int) (sample, error) {
 	prog := l.progs[p]
-	if r.plan {
+	if r.plan && l.old == "" {
 		prog = l.progs[mine]
 	}
-	return prog.run(ctx, r, dir, p)
+	return prog.run(ctx, r, l.workOf(dir, p), p)
 }
 
 // run starts the program in a folder and waits for it.
 func (p *program) run(ctx context.Context, r *row, dir string, which int) (sample, error) {
 	args := p.args
+	if p.name == "old" {
+		which = mine // it does the same
+	}
 	switch {
 	case r.plan:
 		args = map[int][]string{mine: {"plan", "-f", "xbuild.hcl", "--offline"}, theirs: {"print", "-f", "xbuild.hcl"}}[which]
@@ -225,7 +259,7 @@ func (l *lab) daemonCPU() time.Duration {
 // rest waits until what a run left to the daemon is done. Records of a large Bake run are completed seconds after its end;
 // the next run would be measured together with that.
 func (l *lab) rest(r *row, p int) {
-	if p == theirs && !r.crowded && !r.still() {
+	if p == theirs && l.old == "" && !r.crowded && !r.still() {
 		time.Sleep(time.Second)
 		if r.work.targets >= 100 {
 			time.Sleep(4 * time.Second)
@@ -257,7 +291,7 @@ func (l *lab) countFlushes(ctx context.Context, res *result, dir string, p int) 
 		return nil
 	}
 	if res.edit {
-		if err := res.work.edit(dir, 1000+p); err != nil {
+		if err := res.work.edit(l.workOf(dir, p), 1000+p); err != nil {
 			return err
 		}
 	}

@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// printTable prints a line for each row, and reports whether every ratio is within its limit.
-func printTable(out io.Writer, results []*result) bool {
+// printTable prints a line for each row, and reports whether every ratio is within its limit. old says that the other
+// program is an earlier xbuild.
+func printTable(out io.Writer, results []*result, old bool) bool {
+	if old {
+		return printOld(out, results)
+	}
 	ok := true
 	fmt.Fprintf(out, "%s, %s, %d CPUs, medians; ratios are xbuild / bake, or what the row compares with, with the lowest and highest of a round\n\n",
 		time.Now().Format("2006-01-02"), runtime.Version(), runtime.NumCPU())
@@ -41,6 +45,39 @@ func printTable(out io.Writer, results []*result) bool {
 	return ok
 }
 
+// The most that xbuild may take more than an earlier one: the median of the ratios of the pairs, or the difference of the
+// medians.
+const (
+	oldRatio      = 1.05
+	oldDifference = 1.0 // milliseconds
+)
+
+// printOld is printTable for an earlier xbuild.
+func printOld(out io.Writer, results []*result) bool {
+	ok := true
+	fmt.Fprintf(out, "%s, %s, %d CPUs; ratios are new / old, medians of the ratios of pairs, with quartiles\n\n", time.Now().Format("2006-01-02"), runtime.Version(), runtime.NumCPU())
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "work\tpairs\tnew ms\told ms\tratio\t\tclient CPU ratio\tpeak MB ratio")
+	for _, r := range results {
+		mark := "met"
+		low, mid, high := quartiles(r.ratios(wallOf))
+		if mid > oldRatio && median(r.values(mine, wallOf))-median(r.values(theirs, wallOf)) > oldDifference {
+			mark, ok = "MISSED", false
+		}
+		_, cpu, _ := quartiles(r.ratios(clientOf))
+		_, memory, _ := quartiles(r.ratios(memoryOf))
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%.3f (%.3f-%.3f)\t%s\t%.3f\t%.3f\n", r.name, len(r.samples[mine]), r.one(mine, wallOf, 1), r.one(theirs, wallOf, 1),
+			mid, low, high, mark, cpu, memory)
+	}
+	w.Flush()
+	return ok
+}
+
+func quartiles(v []float64) (low, mid, high float64) {
+	mid = median(v) // sorts
+	return v[len(v)/4], mid, v[len(v)*3/4]
+}
+
 func wallOf(s sample) float64   { return s.wall.Seconds() * 1000 }
 func clientOf(s sample) float64 { return s.client.Seconds() * 1000 }
 func daemonOf(s sample) float64 { return s.daemon.Seconds() * 1000 }
@@ -66,15 +103,21 @@ func (r *result) values(p int, of func(sample) float64) []float64 {
 
 // ratio is that of the medians, and the lowest and highest of one round.
 func (r *result) ratio(of func(sample) float64) (mid, low, high float64) {
-	a, b := r.values(mine, of), r.values(theirs, of)
-	if len(a) == 0 || len(b) == 0 {
+	each := r.ratios(of)
+	if len(each) == 0 {
 		return 0, 0, 0
 	}
+	return median(r.values(mine, of)) / median(r.values(theirs, of)), slices.Min(each), slices.Max(each)
+}
+
+// ratios are those of the pairs.
+func (r *result) ratios(of func(sample) float64) []float64 {
+	a, b := r.values(mine, of), r.values(theirs, of)
 	var each []float64
 	for i := range min(len(a), len(b)) {
 		each = append(each, a[i]/b[i])
 	}
-	return median(a) / median(b), slices.Min(each), slices.Max(each)
+	return each
 }
 
 func (r *result) one(p int, of func(sample) float64, digits int) string {

@@ -29,8 +29,9 @@ type work struct {
 const sharedFiles = 500
 
 // generate writes the work into a folder: contexts, Dockerfiles, and the same targets as xbuild.hcl and docker-bake.hcl.
-// Outputs and tags differ between the programs, so that neither finds what the other made. registry is host:port.
-func (w work) generate(dir, registry string) error {
+// Outputs and tags differ between the programs, so that neither finds what the other made: files has the name of the build
+// file of each. registry is host:port.
+func (w work) generate(dir, registry string, files map[string]string) error {
 	if w.dockerfiles > 0 {
 		return w.planned(dir)
 	}
@@ -50,7 +51,7 @@ func (w work) generate(dir, registry string) error {
 	if err != nil {
 		return err
 	}
-	for prog, file := range map[string]string{"x": "xbuild.hcl", "b": "docker-bake.hcl"} {
+	for prog, file := range files {
 		if err := write(filepath.Join(dir, file), w.buildFile(prog, registry)); err != nil {
 			return err
 		}
