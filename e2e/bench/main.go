@@ -103,7 +103,7 @@ func bench(ctx context.Context, o *options) (bool, error) {
 		say("  %s ms / %s ms, ratio %.3f (%.3f-%.3f)", res.one(mine, wallOf, 1), res.one(theirs, wallOf, 1), ratio, low, high)
 	}
 	if o.csv != "" {
-		if err := writeCSV(o.csv, results); err != nil {
+		if err := writeCSV(o.csv, lab.progs, results); err != nil {
 			return false, err
 		}
 	}

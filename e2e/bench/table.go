@@ -150,7 +150,7 @@ func (r *result) sentText() string {
 }
 
 // writeCSV writes one line for each run.
-func writeCSV(path string, results []*result) error {
+func writeCSV(path string, progs [2]*program, results []*result) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -159,9 +159,9 @@ func writeCSV(path string, results []*result) error {
 	w := csv.NewWriter(f)
 	lines := [][]string{{"row", "program", "round", "wall_ms", "client_cpu_ms", "daemon_cpu_ms", "peak_bytes", "sent_bytes", "flushes_in_one_run"}}
 	for _, r := range results {
-		for p, name := range []string{"xbuild", "bake"} {
+		for p, prog := range progs {
 			for i, s := range r.samples[p] {
-				lines = append(lines, []string{r.name, name, strconv.Itoa(i + 1), fmt.Sprintf("%.3f", wallOf(s)), fmt.Sprintf("%.3f", clientOf(s)),
+				lines = append(lines, []string{r.name, prog.name, strconv.Itoa(i + 1), fmt.Sprintf("%.3f", wallOf(s)), fmt.Sprintf("%.3f", clientOf(s)),
 					fmt.Sprintf("%.3f", daemonOf(s)), strconv.FormatInt(s.memory, 10), strconv.FormatInt(s.sent, 10), strconv.Itoa(r.flushes[p])})
 			}
 		}
