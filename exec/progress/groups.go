@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -49,7 +50,7 @@ type fold struct {
 var githubFold = fold{
 	begin: func(_ int, _ time.Time, title string, _ bool) string { return "::group::" + title + "\n" },
 	end:   func(int, time.Time) string { return "::endgroup::\n" },
-	guard: NoCommands,
+	guard: func(l string) string { return NoCommands(clean(l)) },
 }
 
 // NoCommands changes text for the log of a GitHub job so that no line of it is an order to the runner, which obeys
@@ -75,11 +76,11 @@ var gitlabFold = fold{
 	end: func(n int, at time.Time) string {
 		return fmt.Sprintf("\x1b[0Ksection_end:%d:xbuild_%d\r\x1b[0K\n", at.Unix(), n)
 	},
-	guard: func(l string) string { return l },
+	guard: clean,
 }
 
 func newGroups(w io.Writer, p *plan.Plan, opt Options, mode Mode) *groups {
-	g := &groups{w: w, p: p, opt: opt, fold: githubFold, plain: newPlain(io.Discard, p, opt)}
+	g := &groups{w: printable.Raw(w), p: p, opt: opt, fold: githubFold, plain: newPlain(io.Discard, p, opt)}
 	if mode == GitLab {
 		g.fold = gitlabFold
 	}
@@ -117,7 +118,7 @@ func (g *groups) Event(e exec.Event) {
 
 // group is the one that a step belongs to.
 func (g *groups) group(st *step) *group {
-	title := g.plain.label(st, false)
+	title := printable.Line(clean(g.plain.label(st, false)))
 	for _, gr := range g.all {
 		if gr.key == title {
 			return gr
@@ -221,8 +222,11 @@ func (g *groups) Close(rep *exec.Report) {
 			g.end(&b)
 		}
 	}
-	for _, l := range slices.Concat(g.loose, summary(g.p, g.plain.m, rep, &g.opt)) {
+	for _, l := range g.loose {
 		b.WriteString(g.guard(l) + "\n")
+	}
+	for _, l := range summary(g.p, g.plain.m, rep, &g.opt) { // with its own colours
+		b.WriteString(NoCommands(l) + "\n")
 	}
 	g.write(&b)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -141,6 +142,6 @@ func (d *plain) Close(rep *exec.Report) {
 	}
 	d.closed = true
 	for _, l := range summary(d.p, d.m, rep, &d.opt) {
-		_, _ = io.WriteString(d.w, l+"\n")
+		_, _ = io.WriteString(printable.Raw(d.w), l+"\n") // a line has its own colours
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -96,7 +97,7 @@ const minInterval = 100 * time.Millisecond
 
 // DefaultOptions are the options for w as far as w itself tells: whether it is a terminal, and of which size.
 func DefaultOptions(w io.Writer) Options {
-	f, ok := w.(*os.File)
+	f, ok := printable.Unwrap(w).(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return Options{}
 	}
@@ -151,6 +152,7 @@ func New(mode Mode, w io.Writer, p *plan.Plan, opt Options) (Display, error) {
 		}
 	}
 	opt = opt.withDefaults()
+	w = printable.NewWriter(w) // a view that moves a cursor or marks groups takes printable.Raw of it for that
 	switch mode {
 	case TTY:
 		return newTTY(w, p, opt), nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -29,7 +30,7 @@ type tty struct {
 }
 
 func newTTY(w io.Writer, p *plan.Plan, opt Options) *tty {
-	t := &tty{w: w, p: p, opt: opt, m: newModel(p, opt.Now()), stop: make(chan struct{}), stopped: make(chan struct{})}
+	t := &tty{w: printable.Raw(w), p: p, opt: opt, m: newModel(p, opt.Now()), stop: make(chan struct{}), stopped: make(chan struct{})}
 	if opt.Interval < 0 {
 		close(t.stopped)
 		return t
@@ -121,7 +122,7 @@ func (t *tty) draw() {
 
 func (t *tty) writeNotes(b *strings.Builder) {
 	for _, n := range t.notes {
-		b.WriteString(n + "\n")
+		b.WriteString(printable.Line(n) + "\n")
 	}
 	t.notes = nil
 }

@@ -1,8 +1,8 @@
 // Package diag describes problems in the files a user writes: what is wrong, where, and what to do about it.
 //
 // In: positions and sentences from the front end and the planner. Out: a [List] that is rendered as text with a source
-// excerpt ([Text]), as JSON ([JSON]) or as CI annotations ([GitHub]). The package knows no file format and imports the
-// standard library only. Start with [Diagnostic].
+// excerpt ([Text]), as JSON ([JSON]) or as CI annotations ([GitHub]). The package knows no file format. Texts are rendered
+// as package printable shows them, so that what a file says cannot give orders to a terminal or a CI service. Start with [Diagnostic].
 //
 // Functions that can find several problems return a List, never only the first one. Go errors stay reserved for
 // trouble with the outside world: files, networks, daemons.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/xbuild/xbuild/internal/printable"
 )
 
 // Sources maps a file name, as it stands in a [Range], to the file's text. A missing entry only costs the excerpt.
@@ -18,16 +20,16 @@ func Text(l List, src Sources) string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "%s: %s [%s]\n", d.Severity, d.Summary, d.Code)
+		fmt.Fprintf(&b, "%s: %s [%s]\n", d.Severity, printable.Text(d.Summary), d.Code)
 		if d.Subject != nil {
-			fmt.Fprintf(&b, "  --> %s\n", d.Subject)
+			fmt.Fprintf(&b, "  --> %s\n", printable.Line(d.Subject.String()))
 			excerpt(&b, *d.Subject, src)
 		}
 		for _, s := range nonEmpty(d.Detail) {
 			fmt.Fprintf(&b, "  %s\n", s)
 		}
 		for _, r := range d.Related {
-			fmt.Fprintf(&b, "  %s: %s\n", r.Range, r.Message)
+			fmt.Fprintf(&b, "  %s: %s\n", printable.Line(r.Range.String()), printable.Text(r.Message))
 		}
 		for n, s := range nonEmpty(d.Advice) {
 			if n == 0 {
@@ -43,7 +45,7 @@ func nonEmpty(s string) []string {
 	if s == "" {
 		return nil
 	}
-	return strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Split(strings.TrimRight(printable.Text(s), "\n"), "\n")
 }
 
 // excerpt writes the first line of r with carets below the part that r covers.
@@ -57,7 +59,7 @@ func excerpt(b *strings.Builder, r Range, src Sources) {
 		return
 	}
 	line := strings.TrimRight(lines[r.Start.Line-1], "\r")
-	fmt.Fprintf(b, "%5d | %s\n", r.Start.Line, line)
+	fmt.Fprintf(b, "%5d | %s\n", r.Start.Line, printable.Line(line))
 	if r.Start.Column == 0 {
 		return
 	}
@@ -67,10 +69,8 @@ func excerpt(b *strings.Builder, r Range, src Sources) {
 	}
 	// Tabs are kept in the margin, so that the carets stand under the subject whatever the tab width.
 	var pad strings.Builder
-	for i, c := range []rune(line) {
-		if i >= r.Start.Column-1 {
-			break
-		}
+	before := []rune(line)
+	for _, c := range printable.Line(string(before[:min(r.Start.Column-1, len(before))])) {
 		if c == '\t' {
 			pad.WriteByte('\t')
 		} else {
@@ -120,7 +120,7 @@ func GitHub(l List) string {
 func annotation(d Diagnostic) string {
 	parts := nonEmpty(d.Detail)
 	for _, r := range d.Related {
-		parts = append(parts, fmt.Sprintf("%s: %s", r.Range, r.Message))
+		parts = append(parts, fmt.Sprintf("%s: %s", printable.Line(r.Range.String()), r.Message))
 	}
 	if parts = append(parts, nonEmpty(d.Advice)...); len(parts) == 0 {
 		return d.Summary
@@ -133,5 +133,5 @@ var (
 	propertyEscapes = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 )
 
-func message(s string) string  { return messageEscapes.Replace(s) }
-func property(s string) string { return propertyEscapes.Replace(s) }
+func message(s string) string  { return messageEscapes.Replace(printable.Text(s)) }
+func property(s string) string { return propertyEscapes.Replace(printable.Text(s)) }

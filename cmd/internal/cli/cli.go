@@ -20,6 +20,7 @@ import (
 	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/exec/embedded"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -39,6 +40,8 @@ const (
 
 // app is the world of one command.
 type app struct {
+	// out and err are printable.Writers, so that no text from outside gives orders to a terminal or a CI service. What must pass
+	// them as it is takes printable.Raw, Styled or Unwrap of them.
 	out, err io.Writer
 	getenv   func(string) string
 	// errIsTerminal says that a person watches stderr.
@@ -72,11 +75,16 @@ func Main(args []string) int {
 	logrus.SetOutput(io.Discard) // libraries have remarks that are not for users
 	ctx, stop := interruptible()
 	defer stop()
-	a := &app{out: os.Stdout, err: os.Stderr, getenv: os.Getenv, errIsTerminal: isTerminal(os.Stderr)}
+	a := newApp(os.Stdout, os.Stderr, os.Getenv)
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	return a.exit(err)
+}
+
+// newApp is the world of a command that prints on out and err.
+func newApp(out, err io.Writer, getenv func(string) string) *app {
+	return &app{out: printable.NewWriter(out), err: printable.NewWriter(err), getenv: getenv, errIsTerminal: isTerminal(err)}
 }
 
 // exit prints an error, once, and gives its exit code.

@@ -11,6 +11,7 @@ import (
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/exec/embedded"
 	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/internal/printable"
 )
 
 // defaultSocket is where a system-wide buildkitd listens.
@@ -21,7 +22,7 @@ const defaultSocket = "/run/buildkit/buildkitd.sock"
 func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	opt := buildkit.DialOptions{Name: "buildkit", StateDir: a.stateDir(), Owner: output.OwnerFromEnv(a.getenv, os.Geteuid())}
 	if !isTerminal(a.out) {
-		opt.Stdout = a.out
+		opt.Stdout = printable.Unwrap(a.out) // an archive, not text
 	}
 	if addr := a.getenv("BUILDKIT_HOST"); addr != "" {
 		return buildkit.Dial(ctx, addr, opt)

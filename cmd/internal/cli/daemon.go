@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,7 +63,7 @@ func (a *app) daemonLogs(ctx context.Context, cfg embedded.Config) error {
 			return fmt.Errorf("the log %s cannot be read: %w", p, errText(err))
 		}
 		found = true
-		_, err = io.Copy(a.out, f)
+		err = copyLines(a.out, f)
 		f.Close()
 		if err != nil {
 			return err
@@ -72,6 +73,22 @@ func (a *app) daemonLogs(ctx context.Context, cfg embedded.Config) error {
 		return fmt.Errorf("there is no log yet: %s", st.Log)
 	}
 	return nil
+}
+
+// copyLines copies text line by line, as a printable.Writer wants it.
+func copyLines(w io.Writer, r io.Reader) error {
+	for br := bufio.NewReader(r); ; {
+		line, err := br.ReadString('\n')
+		if _, werr := io.WriteString(w, line); werr != nil {
+			return werr
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // withDaemon starts the BuildKit inside xbuild if it does not run, and connects to it.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -125,7 +126,7 @@ func (a *app) formatted(files []formatFile, f formatFlags) error {
 	var changed []replacement
 	for _, file := range files {
 		if file.stdin && !f.check && !f.diff {
-			fmt.Fprint(a.out, file.new)
+			a.filtered(file.new)
 		} else if file.old != file.new {
 			changed = append(changed, replacement{file.name, file.path, file.old, file.new})
 		}
@@ -146,4 +147,13 @@ func (a *app) formatted(files []formatFile, f formatFlags) error {
 		return &exitError{ExitChanged, errors.New(plural(len(changed), "file") + " not in canonical form; run xbuild fmt")}
 	}
 	return nil
+}
+
+// filtered prints what fmt made of standard input: byte for byte where it goes to a file or another program.
+func (a *app) filtered(text string) {
+	w := a.out
+	if !isTerminal(w) {
+		w = printable.Unwrap(w)
+	}
+	fmt.Fprint(w, text)
 }

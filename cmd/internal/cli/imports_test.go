@@ -52,7 +52,7 @@ func forbidden(pkg, imp string) string {
 			}
 		}
 		return "the package is in no layer"
-	case pkg == "schema/diag" && strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
+	case (pkg == "schema/diag" || below(pkg, "internal")) && strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
 		return "standard library only"
 	case strings.HasPrefix(imp, "github.com/hashicorp/hcl") || strings.HasPrefix(imp, "github.com/zclconf/"):
 		if pkg != "hcl" {

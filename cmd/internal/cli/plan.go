@@ -73,7 +73,7 @@ func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []str
 		}
 		fmt.Fprintf(a.out, "%s\n", j)
 	default:
-		fmt.Fprint(a.out, planText(p, a.color(a.out)))
+		a.printStyled(planText(p, a.color(a.out)))
 	}
 	if err == nil {
 		err = a.noteGrants(in, p, cfg)

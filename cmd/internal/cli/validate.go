@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -61,7 +62,7 @@ func (a *app) validate(ctx context.Context, in *inputFlags, format string, args 
 	case "json":
 		fmt.Fprintf(a.out, "%s", diag.JSON(diags))
 	case "github":
-		fmt.Fprint(a.out, diag.GitHub(a.inWorkspace(diags, def.env.Dir)))
+		fmt.Fprint(printable.Raw(a.out), diag.GitHub(a.inWorkspace(diags, def.env.Dir)))
 	}
 	if diags.HasErrors() {
 		return &exitError{ExitUsage, errors.New(countText(diags))}

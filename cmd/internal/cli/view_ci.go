@@ -8,6 +8,7 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/progress"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -47,7 +48,7 @@ func (a *app) annotate(l diag.List, log []string) {
 	if n := len(out) - 1; n >= 0 && len(log) > 0 {
 		out[n].Detail = strings.TrimSpace(out[n].Detail + "\n" + strings.Join(log, "\n"))
 	}
-	fmt.Fprint(a.err, diag.GitHub(out))
+	fmt.Fprint(printable.Raw(a.err), diag.GitHub(out))
 }
 
 // summarize adds the report to the page that GitHub shows for the job. A run does not fail because that cannot be done.

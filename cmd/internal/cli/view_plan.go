@@ -8,6 +8,7 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -18,7 +19,16 @@ func paint(on bool, code, s string) string {
 	if !on || code == "" {
 		return s
 	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
+	return printable.Paint(code, s)
+}
+
+// printStyled prints text that [paint] may have coloured.
+func (a *app) printStyled(text string) {
+	w := a.out
+	if a.color(w) {
+		w = printable.Styled(w)
+	}
+	fmt.Fprint(w, text)
 }
 
 // planText renders a plan for people, at most 80 columns wide where names allow it.

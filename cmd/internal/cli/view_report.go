@@ -12,13 +12,14 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/progress"
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := printable.Unwrap(w).(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
