@@ -9,6 +9,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
@@ -186,7 +187,7 @@ func (o *Options) line(max int) *line { return &line{max: max, opt: o} }
 
 // add appends text, cut off where the line is full. It is the only way into a line, so nothing on one controls the terminal.
 func (l *line) add(st style, s string) *line {
-	s = l.opt.cut(clean(s), l.max-l.width)
+	s = l.opt.cut(printable.Line(clean(s)), l.max-l.width)
 	if s == "" {
 		return l
 	}
