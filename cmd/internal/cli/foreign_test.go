@@ -24,7 +24,7 @@ var (
 // foreignCase is a project with evil text in a place, and commands that show it.
 type foreignCase struct {
 	name  string
-	files map[string]string // Q stands for evil in quotes, L for it in a line
+	files map[string]string // %Q stands for evil in quotes, %L for it in a line
 	args  []string          // commands, with their arguments
 }
 
@@ -42,50 +42,50 @@ func foreignCases() []foreignCase {
 	}
 	var out []foreignCase
 	for _, c := range []struct{ name, hcl string }{
-		{"description of a target", `target "default" { description = "Q" }`},
-		{"description of a group", "group \"g\" {\n  targets = [\"default\"]\n  description = \"Q\"\n}\ntarget \"default\" {}"},
-		{"description of a variable", "variable \"V\" {\n default = \"Q\"\n description = \"Q\"\n}\ntarget \"default\" {}"},
-		{"error message", "variable \"V\" {\n default = \"x\"\n validation {\n condition = V == \"y\"\n error_message = \"Q\"\n }\n}\ntarget \"default\" { args = { V = V } }"},
-		{"name of a target", `target "Q" {}`},
-		{"name of a group", "group \"Q\" { targets = [\"default\"] }\ntarget \"default\" {}"},
-		{"member of a group", "group \"default\" { targets = [\"Q\"] }\ntarget \"a\" {}"},
-		{"name of an attribute", "target \"default\" {\n  # L\n  EVIL = 1 # L\n}"},
-		{"name of a block", "EVIL \"x\" { # L\n}\ntarget \"default\" {}"},
-		{"line of a build file", "target \"default\" {\n  tags = [1 +] # L\n}"},
-		{"platform", `target "default" { platforms = ["linux/Q"] }`},
-		{"platforms", `target "default" { platforms = ["Q"] }`},
-		{"tag", `target "default" { tags = ["Q"] }`},
-		{"stage", `target "default" { target = "Q" }`},
-		{"Dockerfile's name", `target "default" { dockerfile = "Q" }`},
-		{"context", `target "default" { context = "Q" }`},
-		{"named context", "target \"default\" {\n contexts = { a = \"docker-image://Q\", b = \"target:Q\", \"Q\" = \"Q\" }\n}"},
-		{"argument", `target "default" { args = { "Q" = "Q" } }`},
-		{"label", `target "default" { labels = { "Q" = "Q" } }`},
-		{"output", `target "default" { output = ["type=Q,dest=Q"] }`},
-		{"destination", `target "default" { output = ["type=local,dest=Q"] }`},
-		{"cache", `target "default" { cache-from = ["type=Q,Q=Q"] }`},
-		{"secret", `target "default" { secret = ["id=Q,src=Q"] }`},
-		{"network", `target "default" { network = "Q" }`},
-		{"inline Dockerfile", `target "default" { dockerfile-inline = "FROM alpine\nRUN Q\n"  }`},
-		{"unknown instruction", `target "default" { dockerfile-inline = "FROM Q\nEVIL Q\n"  }`},
-		{"inherits", `target "default" { inherits = ["Q"] }`},
-		{"function", `target "default" { args = { V = EVIL("Q") } }`},
-		{"strategy", "target \"default\" {\n strategy = \"Q\"\n}"},
-		{"entitlement", `target "default" { entitlements = ["Q"] }`},
-		{"failing function", `target "default" { args = { V = jsondecode("Q") } }`},
+		{"description of a target", `target "default" { description = "%Q" }`},
+		{"description of a group", "group \"g\" {\n  targets = [\"default\"]\n  description = \"%Q\"\n}\ntarget \"default\" {}"},
+		{"description of a variable", "variable \"V\" {\n default = \"%Q\"\n description = \"%Q\"\n}\ntarget \"default\" {}"},
+		{"error message", "variable \"V\" {\n default = \"x\"\n validation {\n condition = V == \"y\"\n error_message = \"%Q\"\n }\n}\ntarget \"default\" { args = { V = V } }"},
+		{"name of a target", `target "%Q" {}`},
+		{"name of a group", "group \"%Q\" { targets = [\"default\"] }\ntarget \"default\" {}"},
+		{"member of a group", "group \"default\" { targets = [\"%Q\"] }\ntarget \"a\" {}"},
+		{"name of an attribute", "target \"default\" {\n  # %L\n  EVIL = 1 # %L\n}"},
+		{"name of a block", "EVIL \"x\" { # %L\n}\ntarget \"default\" {}"},
+		{"line of a build file", "target \"default\" {\n  tags = [1 +] # %L\n}"},
+		{"platform", `target "default" { platforms = ["linux/%Q"] }`},
+		{"platforms", `target "default" { platforms = ["%Q"] }`},
+		{"tag", `target "default" { tags = ["%Q"] }`},
+		{"stage", `target "default" { target = "%Q" }`},
+		{"Dockerfile's name", `target "default" { dockerfile = "%Q" }`},
+		{"context", `target "default" { context = "%Q" }`},
+		{"named context", "target \"default\" {\n contexts = { a = \"docker-image://%Q\", b = \"target:%Q\", \"%Q\" = \"%Q\" }\n}"},
+		{"argument", `target "default" { args = { "%Q" = "%Q" } }`},
+		{"label", `target "default" { labels = { "%Q" = "%Q" } }`},
+		{"output", `target "default" { output = ["type=%Q,dest=%Q"] }`},
+		{"destination", `target "default" { output = ["type=local,dest=%Q"] }`},
+		{"cache", `target "default" { cache-from = ["type=%Q,%Q=%Q"] }`},
+		{"secret", `target "default" { secret = ["id=%Q,src=%Q"] }`},
+		{"network", `target "default" { network = "%Q" }`},
+		{"inline Dockerfile", `target "default" { dockerfile-inline = "FROM alpine\nRUN %Q\n"  }`},
+		{"unknown instruction", `target "default" { dockerfile-inline = "FROM %Q\nEVIL %Q\n"  }`},
+		{"inherits", `target "default" { inherits = ["%Q"] }`},
+		{"function", `target "default" { args = { V = EVIL("%Q") } }`},
+		{"strategy", "target \"default\" {\n strategy = \"%Q\"\n}"},
+		{"entitlement", `target "default" { entitlements = ["%Q"] }`},
+		{"failing function", `target "default" { args = { V = jsondecode("%Q") } }`},
 	} {
 		out = append(out, one(c.name, c.hcl), bake(c.name, c.hcl))
 	}
 	return append(out,
 		foreignCase{"line of a Dockerfile", map[string]string{"xbuild.hcl": `target "default" { platforms = ["linux/amd64", "linux/arm64"] }`,
-			"Dockerfile": "FROM golang AS build\nRUN go build -o /EVIL L\n# L\nFROM alpine\nRUN L\nCOPY --from=build /EVIL /L\n"}, looks},
-		foreignCase{"mistake in a Dockerfile", map[string]string{"xbuild.hcl": `target "default" {}`, "Dockerfile": "FROM alpine\nEVIL L\n"}, looks},
-		foreignCase{"syntax of a Dockerfile", map[string]string{"xbuild.hcl": `target "default" {}`, "Dockerfile": "# syntax=L\nFROM L\n"}, looks},
-		foreignCase{"name of a build file", map[string]string{"L.hcl": `target "default" { tags = [`}, []string{"validate -f L.hcl", "print -f L.hcl", "fmt --check L.hcl"}},
-		foreignCase{"compose file", map[string]string{"compose.yaml": "services:\n  a:\n    build:\n      context: \"Q\"\n      EVIL: \"Q\"\n", "Dockerfile": dockerfile}, looks},
-		foreignCase{"JSON build file", map[string]string{"docker-bake.json": `{"target": {"default": {"tags": ["Q"], "EVIL Q": "Q"}}}`, "Dockerfile": dockerfile}, looks},
+			"Dockerfile": "FROM golang AS build\nRUN go build -o /EVIL %L\n# %L\nFROM alpine\nRUN %L\nCOPY --from=build /EVIL /%L\n"}, looks},
+		foreignCase{"mistake in a Dockerfile", map[string]string{"xbuild.hcl": `target "default" {}`, "Dockerfile": "FROM alpine\nEVIL %L\n"}, looks},
+		foreignCase{"syntax of a Dockerfile", map[string]string{"xbuild.hcl": `target "default" {}`, "Dockerfile": "# syntax=%L\nFROM %L\n"}, looks},
+		foreignCase{"name of a build file", map[string]string{"%L.hcl": `target "default" { tags = [`}, []string{"validate -f %L.hcl", "print -f %L.hcl", "fmt --check %L.hcl"}},
+		foreignCase{"compose file", map[string]string{"compose.yaml": "services:\n  a:\n    build:\n      context: \"%Q\"\n      EVIL: \"%Q\"\n", "Dockerfile": dockerfile}, looks},
+		foreignCase{"JSON build file", map[string]string{"docker-bake.json": `{"target": {"default": {"tags": ["%Q"], "EVIL %Q": "%Q"}}}`, "Dockerfile": dockerfile}, looks},
 		foreignCase{"command line", map[string]string{"xbuild.hcl": `target "default" {}`, "Dockerfile": dockerfile},
-			[]string{"print Q", "plan --offline Q", "print --set Q", "print --set *.Q=Q", "print --var Q", "run --progress Q", "run --strategy Q", "Q", "run --Q", "plan --offline --platform Q", "validate -f Q"}},
+			[]string{"print %Q", "plan --offline %Q", "print --set %Q", "print --set *.%Q=%Q", "print --var %Q", "run --progress %Q", "run --strategy %Q", "%Q", "run --%Q", "plan --offline --platform %Q", "validate -f %Q"}},
 		foreignCase{"log of the daemon", map[string]string{"state/daemon.log": evil + "\n", "xbuild.hcl": ""}, []string{"daemon logs", "daemon status"}},
 	)
 }
@@ -107,7 +107,7 @@ func TestForeignText(t *testing.T) {
 			for _, line := range c.args {
 				var args []string
 				for _, w := range strings.Split(line, " ") {
-					args = append(args, fill(strings.ReplaceAll(w, "Q", "L")))
+					args = append(args, fill(strings.ReplaceAll(w, "%Q", "%L")))
 				}
 				out, err := runForeign(t, args)
 				for name, text := range map[string]string{"stdout": out, "stderr": err} {
@@ -127,7 +127,7 @@ func TestForeignText(t *testing.T) {
 }
 
 func fill(s string) string {
-	return strings.NewReplacer("Q", quoted, "L", inLine).Replace(s)
+	return strings.NewReplacer("%Q", quoted, "%L", inLine).Replace(s)
 }
 
 func writeForeign(t *testing.T, path, text string) {
@@ -144,7 +144,7 @@ func writeForeign(t *testing.T, path, text string) {
 func runForeign(t *testing.T, args []string) (stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
-	env := map[string]string{"BUILDKIT_HOST": "unix:///nowhere/EVIL", "XBUILD_STATE_DIR": os.Getenv("XBUILD_STATE_DIR")}
+	env := map[string]string{"BUILDKIT_HOST": "unix:///nowhere/buildkitd.sock", "XBUILD_STATE_DIR": os.Getenv("XBUILD_STATE_DIR")}
 	a := newApp(&out, &errs, func(k string) string { return env[k] })
 	root := a.root()
 	root.SetArgs(args)
