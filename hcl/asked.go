@@ -1,6 +1,8 @@
 package hcl
 
-import "strings"
+import (
+	"github.com/xbuild/xbuild/schema"
+)
 
 // asked tells of a target or group whether the command line asks for it: by name, through a group, or because a target
 // that is asked for needs it as a context. Parents need not be asked for: they are read on behalf of their children.
@@ -60,7 +62,7 @@ func (l *loader) links(t *target, seen map[*target]bool) []string {
 		if a := b.attrs["contexts"]; a != nil && !a.readsPlatform {
 			if v, ok := l.attributeValue(a, nil); ok {
 				for _, it := range v.keys {
-					if need, ok := strings.CutPrefix(it.text, "target:"); ok {
+					if need, ok := schema.ParseRef(it.text).Linked(); ok {
 						out = append(out, need)
 					}
 				}

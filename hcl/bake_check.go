@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/docker/go-units"
 
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
@@ -59,16 +60,10 @@ func (c checker) tag(s string) {
 	}
 }
 
-const localPrefix = "cwd://"
-
-// special reports whether a context is no local path.
-func (l *bakeLoader) special(p string) bool {
-	for _, s := range []string{localPrefix, "target:", "docker-image:", "oci-layout://"} {
-		if strings.HasPrefix(p, s) {
-			return true
-		}
-	}
-	return l.env.remote(p)
+// special reports whether a context is no path that is relative to what the build file's paths are relative to.
+func special(p string) bool {
+	ref := schema.ParseRef(p)
+	return ref.WorkingDir || ref.Remote() || isLink(ref)
 }
 
 // paths brings the context into its final form.
@@ -83,10 +78,10 @@ func (c checker) paths() {
 		c.bad("dockerfile", codeBadContext, "Bad Dockerfile", "A Dockerfile cannot be read from standard input here.")
 		return
 	}
-	if p, ok := strings.CutPrefix(v.text, localPrefix); ok {
-		v.text = path.Clean(p)
+	if ref := schema.ParseRef(v.text); ref.WorkingDir {
+		v.text = path.Clean(ref.Value)
 		c.remoteDockerfile(v.text, file)
-	} else if !c.env.remote(v.text) {
+	} else if !ref.Remote() {
 		var err error
 		if v.text, err = c.env.Source.Context(path.Clean(v.text)); err != nil {
 			c.bad("context", codeBadContext, "Bad context", "%s.", upperFirst(err.Error()))
@@ -98,11 +93,11 @@ func (c checker) paths() {
 // remoteDockerfile refuses a Dockerfile that may be meant to come from the source of the build files, but would be read
 // from a folder of this machine.
 func (c checker) remoteDockerfile(dir, file string) {
-	if !c.env.Source.tree() || strings.HasPrefix(file, localPrefix) || c.env.remote(file) {
+	if ref := schema.ParseRef(file); !c.env.Source.tree() || ref.WorkingDir || ref.Remote() {
 		return
 	}
 	if st, err := c.env.stat(path.Join(dir, file)); err == nil && st != nil {
-		c.badAdvice("dockerfile", codeBadContext, "Bad Dockerfile", fmt.Sprintf("Write %q if the one on this machine is meant.", localPrefix+path.Join(dir, file)),
+		c.badAdvice("dockerfile", codeBadContext, "Bad Dockerfile", fmt.Sprintf("Write %q if the one on this machine is meant.", schema.WorkingDirPath(path.Join(dir, file))),
 			"The build file comes from %s and its context from this machine; the Dockerfile %s cannot be taken from there.", c.env.Source.URL, file)
 	}
 }
@@ -192,7 +187,7 @@ func (c checker) ssh() {
 	if v := c.t.values["ssh"]; v != nil {
 		entries = v.entries
 	}
-	if len(entries) == 0 && c.env.gitSSH(c.t.values["context"].text) {
+	if len(entries) == 0 && schema.ParseRef(c.t.values["context"].text).SSH {
 		entries = []bakeEntry{{fields: map[string]string{"id": "default"}}}
 	}
 	seen := map[string]bool{}
@@ -347,24 +342,6 @@ func (e *Env) stat(p string) (fs.FileInfo, error) {
 	return e.Stat(p)
 }
 
-// remote reports whether a context is a git or http URL.
-func (e *Env) remote(s string) bool {
-	if e.Remote != nil {
-		remote, _ := e.Remote(s)
-		return remote
-	}
-	return isRemote(s)
-}
-
-// gitSSH reports whether a context is a git repository reached through SSH.
-func (e *Env) gitSSH(s string) bool {
-	if e.Remote != nil {
-		_, ssh := e.Remote(s)
-		return ssh
-	}
-	return strings.HasPrefix(s, "git@") || strings.HasPrefix(s, "ssh://")
-}
-
 // on reads an environment variable that switches something.
 func (e *Env) on(name string) bool {
 	if e.Getenv == nil {
@@ -377,7 +354,7 @@ func (e *Env) on(name string) bool {
 
 func (e *Env) cmdContext() string {
 	if e.CmdContext == "" {
-		return localPrefix
+		return schema.WorkingDirPath("")
 	}
 	return e.CmdContext
 }

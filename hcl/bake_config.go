@@ -78,15 +78,15 @@ func (c configurer) platforms() []schema.Platform {
 // relative to the context.
 func (c configurer) source() {
 	ctx, _ := c.t.text("context")
-	local := !c.env.remote(ctx)
+	local := !schema.ParseRef(ctx).Remote()
 	if c.out.Context = ctx; local {
 		c.out.Context = resolvePath(ctx, c.env.Dir)
 	}
 	file, _ := c.t.text("dockerfile")
-	switch p, cwd := strings.CutPrefix(file, localPrefix); {
+	switch p, cwd := schema.CutWorkingDir(file); {
 	case cwd:
 		c.out.Dockerfile = resolvePath(p, c.env.Dir)
-	case local && !c.env.remote(file):
+	case local && !schema.ParseRef(file).Remote():
 		c.out.Dockerfile = resolvePath(file, c.out.Context)
 	default:
 		c.out.Dockerfile = file
@@ -103,7 +103,9 @@ func (c configurer) source() {
 		if err != nil {
 			c.bad("contexts", codeBadContext, "Bad context", "", "%s: %v.", k, err)
 		}
-		if p = strings.TrimPrefix(p, localPrefix); !c.special(p) {
+		if q, ok := schema.CutWorkingDir(p); ok {
+			p = resolvePath(q, c.env.Dir)
+		} else if !special(p) {
 			p = resolvePath(p, c.env.Dir)
 		}
 		c.out.Contexts[k] = p

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -264,7 +265,7 @@ func (r *resolver) links(res *bakeResult, name string, path []string) {
 		return
 	}
 	for _, k := range sortedKeys(v.keys) {
-		need, ok := strings.CutPrefix(*v.keys[k], "target:")
+		need, ok := schema.ParseRef(*v.keys[k]).Linked()
 		if !ok {
 			continue
 		}

@@ -275,7 +275,7 @@ func (l *bakeLoader) rebase() {
 
 // below is the path p of a file that stands in the folder of the file name.
 func (l *bakeLoader) below(name, p string) string {
-	if name == "" || name == "-" || p == "" || filepath.IsAbs(p) || l.special(p) {
+	if name == "" || name == "-" || p == "" || filepath.IsAbs(p) || special(p) {
 		return p
 	}
 	return filepath.Join(filepath.Dir(name), filepath.FromSlash(p))

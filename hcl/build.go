@@ -44,7 +44,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 		}
 		it := b.stringItem(spec, v)
 		switch {
-		case isRemote(b.out.Context):
+		case schema.ParseRef(b.out.Context).Remote():
 			b.out.Dockerfile = it.text
 		case it.base != "":
 			b.out.Dockerfile = resolvePath(it.text, it.base)

@@ -2,22 +2,9 @@ package hcl
 
 import (
 	"path/filepath"
-	"strings"
+
+	"github.com/xbuild/xbuild/schema"
 )
-
-// remotePrefixes begin a context that BuildKit fetches itself.
-var remotePrefixes = []string{"https://", "http://", "git://", "ssh://", "git@", "github.com/"}
-
-// isRemote reports whether a context is a git or http URL.
-func isRemote(s string) bool {
-	for _, p := range remotePrefixes {
-		if strings.HasPrefix(s, p) {
-			return true
-		}
-	}
-	repo, _, _ := strings.Cut(s, "#")
-	return strings.HasSuffix(repo, ".git") && !filepath.IsAbs(s) && !strings.HasPrefix(s, ".")
-}
 
 // resolvePath is p as a clean absolute path; a relative one is below base.
 func resolvePath(p, base string) string {
@@ -29,13 +16,15 @@ func resolvePath(p, base string) string {
 
 // context resolves the main context.
 func (b *builder) context(it item) string {
-	switch {
-	case isRemote(it.text):
+	switch ref := schema.ParseRef(it.text); {
+	case ref.Remote():
 		return it.text
-	case b.isLink(it.text):
+	case ref.WorkingDir:
+		return resolvePath(ref.Value, b.env.Dir)
+	case isLink(ref):
 		b.errorf(codeBadContext, it.at, "Bad context", "Use contexts for it, and a FROM or COPY --from that names it.",
 			"%q can be a named context only.", it.text)
-	case strings.Contains(it.text, "://"):
+	case ref.Kind == schema.UnknownRef:
 		b.unknownScheme(it)
 	}
 	return resolvePath(it.text, it.base)
@@ -43,29 +32,25 @@ func (b *builder) context(it item) string {
 
 // namedContext resolves one value of contexts.
 func (b *builder) namedContext(name string, it item) string {
-	link, isTarget := strings.CutPrefix(it.text, "target:")
-	switch {
-	case isTarget:
-		b.checkLink(name, link, it)
+	switch ref := schema.ParseRef(it.text); {
+	case ref.Kind == schema.TargetRef:
+		b.checkLink(name, ref.Value, it)
 		return it.text
-	case isRemote(it.text), b.isLink(it.text):
+	case ref.Remote(), isLink(ref):
 		return it.text
+	case ref.WorkingDir:
+		return resolvePath(ref.Value, b.env.Dir)
 	case it.text == "":
 		b.errorf(codeBadContext, it.at, "Empty context", "Use null to leave it out.", "The context %q is the empty string.", name)
-	case strings.Contains(it.text, "://"):
+	case ref.Kind == schema.UnknownRef:
 		b.unknownScheme(it)
 	}
 	return resolvePath(it.text, it.base)
 }
 
 // isLink reports whether a context is one of those that only named contexts can be.
-func (b *builder) isLink(s string) bool {
-	for _, p := range []string{"target:", "docker-image://", "oci-layout://"} {
-		if strings.HasPrefix(s, p) {
-			return true
-		}
-	}
-	return false
+func isLink(ref schema.Ref) bool {
+	return ref.Kind == schema.TargetRef || ref.Kind == schema.ImageRef || ref.Kind == schema.OCILayoutRef
 }
 
 func (b *builder) unknownScheme(it item) {

@@ -58,9 +58,6 @@ type Env struct {
 	Environ func() []string
 	// LocalPlatform is the platform of this process, the value of BAKE_LOCAL_PLATFORM.
 	LocalPlatform string
-	// Remote tells whether a context is a git or http URL, and whether git reaches it through SSH. Nil means a plain
-	// look at its beginning and end.
-	Remote func(string) (remote, ssh bool)
 	// StdoutIsTerminal says that an archive cannot go to standard output.
 	StdoutIsTerminal bool
 	// Portable leaves out what differs from machine to machine: whether secret files and SSH agents are there, and whether

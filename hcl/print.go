@@ -87,13 +87,13 @@ func (p *printer) reach(name string) {
 	}
 	p.res.targets[name] = printed(t)
 	for _, s := range t.Base.Contexts {
-		if need, ok := strings.CutPrefix(s, "target:"); ok {
+		if need, ok := schema.ParseRef(s).Linked(); ok {
 			p.reach(need)
 		}
 	}
 	for _, b := range t.PerPlatform {
 		for _, s := range b.Contexts {
-			if need, ok := strings.CutPrefix(s, "target:"); ok {
+			if need, ok := schema.ParseRef(s).Linked(); ok {
 				p.reach(need)
 			}
 		}

@@ -2,13 +2,11 @@ package hcl
 
 import (
 	"fmt"
-	"net/url"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/xbuild/xbuild/schema"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // Source is where build files come from that are not on this machine. The zero value stands for this machine.
@@ -20,40 +18,16 @@ type Source struct {
 	Archive bool
 }
 
-// SCP-like addresses of git: USER@HOST:PATH.
-var scpURL = lazyre.New(`^[a-zA-Z0-9._-]+@[a-zA-Z0-9.-]+:[^/]?`)
-
-// IsGitURL reports whether BuildKit takes s for a git repository: git:// and ssh:// addresses, USER@HOST:PATH, http(s)
-// addresses whose path ends in .git, and github.com/... without a scheme.
-func IsGitURL(s string) bool {
-	scheme, _, ok := strings.Cut(s, "://")
-	if !ok {
-		return strings.HasPrefix(s, "github.com/") || !strings.HasPrefix(s, ".") && scpURL().MatchString(s)
-	}
-	switch strings.ToLower(scheme) {
-	case "git", "ssh":
-		return true
-	case "http", "https":
-		u, err := url.Parse(s)
-		return err == nil && strings.HasSuffix(u.Path, ".git")
-	}
-	return false
-}
-
-// IsRemoteURL reports whether BuildKit reads s itself: git repositories and http(s) addresses.
-func IsRemoteURL(s string) bool {
-	low := strings.ToLower(s)
-	return strings.HasPrefix(low, "http://") || strings.HasPrefix(low, "https://") || IsGitURL(s)
-}
-
 // tree reports whether contexts are relative to the source.
-func (s Source) tree() bool { return s.URL != "" && (s.Archive || IsGitURL(s.URL)) }
+func (s Source) tree() bool {
+	return s.URL != "" && (s.Archive || schema.ParseRef(s.URL).Kind == schema.GitRef)
+}
 
 // Context gives a target's context that stands in a build file of the source: "." is the source itself, and a relative
 // folder is a folder of the source. Addresses and cwd:// paths, which name folders of this machine, stay as they are, as
 // do all contexts of a build file that is no part of a tree. The error says that the folder cannot be named by a URL.
 func (s Source) Context(context string) (string, error) {
-	if !s.tree() || strings.HasPrefix(context, "cwd://") || IsRemoteURL(context) {
+	if ref := schema.ParseRef(context); !s.tree() || ref.WorkingDir || ref.Remote() {
 		return context, nil
 	}
 	return s.below(context)
@@ -61,10 +35,8 @@ func (s Source) Context(context string) (string, error) {
 
 // NamedContext is Context for the value of a named context, which may also be a target or an image.
 func (s Source) NamedContext(context string) (string, error) {
-	for _, prefix := range []string{"target:", "docker-image:", "oci-layout:"} {
-		if strings.HasPrefix(context, prefix) {
-			return context, nil
-		}
+	if isLink(schema.ParseRef(context)) {
+		return context, nil
 	}
 	return s.Context(context)
 }
@@ -75,29 +47,12 @@ func (s Source) below(folder string) (string, error) {
 	if folder == "." {
 		return s.URL, nil
 	}
-	if !IsGitURL(s.URL) {
+	ref := schema.ParseRef(s.URL)
+	if ref.Kind != schema.GitRef {
 		return "", fmt.Errorf("the context %q is a folder inside the archive %s, and BuildKit can only take the whole archive as a context: "+
 			"use \".\" and set dockerfile = %q, or put the files into a git repository", folder, s.URL, path.Join(folder, "Dockerfile"))
 	}
-	base, fragment, hasFragment := strings.Cut(s.URL, "#")
-	ref, inside, _ := strings.Cut(fragment, ":")
-	var query url.Values
-	u, err := url.Parse(base)
-	if err == nil {
-		query = u.Query()
-	}
-	if inside == "" && query.Has("subdir") {
-		inside = query.Get("subdir")
-	}
-	if inside != "" {
-		folder = strings.TrimPrefix(path.Join("/", inside, folder), "/")
-	}
-	if !hasFragment && query.Has("subdir") {
-		query.Set("subdir", folder)
-		u.RawQuery = query.Encode()
-		return u.String(), nil
-	}
-	return base + "#" + ref + ":" + folder, nil
+	return ref.Subdir(folder), nil
 }
 
 // RemoteRoot is the folder below which the build files of a git repository or an archive lie, as far as their paths go.

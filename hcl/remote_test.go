@@ -68,13 +68,15 @@ func TestArchiveContext(t *testing.T) {
 	}
 }
 
-func TestIsRemoteURL(t *testing.T) {
+// TestAddresses are the addresses that people write; exec/buildkit compares all that there can be with BuildKit.
+func TestAddresses(t *testing.T) {
 	for s, want := range map[string][2]bool{ // git, remote
 		"https://example.com/r.git":       {true, true},
 		"https://example.com/r.git#a:b":   {true, true},
 		"https://example.com/r.git?ref=a": {true, true},
 		"https://example.com/r":           {false, true},
-		"HTTP://example.com/f.hcl":        {false, true},
+		"HTTP://example.com/f.hcl":        {false, false}, // BuildKit looks at the letters
+		"deploy@git.example.org:o/r.git":  {true, true},
 		"git://example.com/r":             {true, true},
 		"git@example.com:o/r":             {true, true},
 		"ssh://example.com/r":             {true, true},
@@ -87,7 +89,8 @@ func TestIsRemoteURL(t *testing.T) {
 		"../r.git":                        {false, false},
 		"":                                {false, false},
 	} {
-		if got := [2]bool{hcl.IsGitURL(s), hcl.IsRemoteURL(s)}; got != want {
+		ref := schema.ParseRef(s)
+		if got := [2]bool{ref.Kind == schema.GitRef, ref.Remote()}; got != want {
 			t.Errorf("%q: git, remote = %v, want %v", s, got, want)
 		}
 	}

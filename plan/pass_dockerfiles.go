@@ -53,7 +53,7 @@ func (p *planner) readDockerfiles() {
 		ps := of[i]
 		b.file, b.opaque, b.final = ps.file, ps.opaque, ps.file
 		b.frontend = ps.why
-		if b.frontend == "" && isRemote(b.values.Context) {
+		if b.frontend == "" && schema.ParseRef(b.values.Context).Remote() {
 			b.frontend = "the context is remote"
 		}
 	}
@@ -65,7 +65,7 @@ func (p *planner) parse(ps *parsed) {
 	fact, ok := p.facts.Dockerfiles[b.key]
 	path := displayPath(p.cfg, b.target.Name, b.values)
 	switch {
-	case !ok && isRemote(b.values.Context):
+	case !ok && schema.ParseRef(b.values.Context).Remote():
 		ps.opaque, ps.why = "the Dockerfile is in a remote context that was not read", "the context is remote"
 		return
 	case !ok || fact.Err != "":
@@ -161,14 +161,4 @@ func (p *planner) addDockerfile(b *build, path, why string) string {
 	p.plan.Dockerfiles = append(p.plan.Dockerfiles, d)
 	p.ids[key] = d.ID
 	return d.ID
-}
-
-// isRemote reports whether a context is read by BuildKit and not from this machine.
-func isRemote(context string) bool {
-	for _, prefix := range []string{"http://", "https://", "git://", "git@", "ssh://", "github.com/"} {
-		if strings.HasPrefix(context, prefix) {
-			return true
-		}
-	}
-	return false
 }

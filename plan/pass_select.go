@@ -172,7 +172,7 @@ func (p *planner) addBuild(t *schema.Target, q schema.Platform, requested bool, 
 	}
 	b := &build{target: t, platform: q, values: t.On(q), requested: requested, links: map[string]Use{}, crossed: map[int]bool{}, tried: map[int][]Attempt{}, on: p.hub()}
 	for _, name := range sortedKeys(b.values.Contexts) {
-		link, ok := strings.CutPrefix(b.values.Contexts[name], "target:")
+		link, ok := schema.ParseRef(b.values.Contexts[name]).Linked()
 		if !ok {
 			continue
 		}

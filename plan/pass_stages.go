@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
@@ -292,7 +291,7 @@ func (p *planner) newStage(b *build, n *dockerfile.Node) *Stage {
 	}
 	for _, u := range n.URLs {
 		kind := "url"
-		if !strings.HasPrefix(u, "http") || strings.Contains(u, ".git") {
+		if schema.ParseSource(u).Kind == schema.GitRef {
 			kind = "git"
 		}
 		add(Input{Kind: kind, Ref: u})
@@ -308,8 +307,8 @@ func (p *planner) contextNeed(b *build, s *Stage, name string, line int, add fun
 		}
 		return
 	}
-	if ref, ok := strings.CutPrefix(b.values.Contexts[name], "docker-image://"); ok {
-		add(p.imageInput(ref))
+	if ref := schema.ParseRef(b.values.Contexts[name]); ref.Kind == schema.ImageRef {
+		add(p.imageInput(ref.Value))
 		return
 	}
 	add(Input{Kind: "context", Ref: b.values.Contexts[name]})

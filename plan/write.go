@@ -70,7 +70,7 @@ func (p *planner) checkEditable(b *build) {
 	case b.values.DockerfileInline != "":
 		p.diags = p.diags.Errorf("edit-inline", b.target.At("dockerfile-inline"), "The Dockerfile is no file that can be written",
 			"target %s has its Dockerfile inline, in the build file.", b.target.Name)
-	case isRemote(b.values.Context):
+	case schema.ParseRef(b.values.Context).Remote():
 		p.diags = p.diags.Errorf("edit-remote", b.target.At("context"), "The Dockerfile is no file that can be written",
 			"target %s has its Dockerfile in the remote context %s.", b.target.Name, b.values.Context)
 	default:

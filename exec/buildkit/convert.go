@@ -29,6 +29,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
 )
 
 // build is one target on one platform on its way through a run.
@@ -174,7 +175,7 @@ type shim struct {
 
 func (r *run) newShim(gc gateway.Client, b *build) (*shim, error) {
 	s := &shim{Client: gc, run: r, build: b, opts: b.frontendOpts(r.opt.NoCache), inputs: map[string]llb.State{}}
-	if remote(b.Values.Context) {
+	if schema.ParseRef(b.Values.Context).Remote() {
 		s.opts["context"] = b.Values.Context
 	} else {
 		name, err := r.session.dirs.add(b.Values.Context)
@@ -398,14 +399,5 @@ type noPlatformError struct {
 func (e *noPlatformError) Error() string { return fmt.Sprintf("%v (%s)", e.err, e.platform) }
 func (e *noPlatformError) Unwrap() error { return e.err }
 
-// remote reports whether a main context is a URL that BuildKit reads.
-func remote(context string) bool {
-	return slices.ContainsFunc([]string{"http://", "https://", "git://", "ssh://", "git@", "github.com/"}, func(p string) bool {
-		return strings.HasPrefix(context, p)
-	})
-}
-
-// isURL reports whether a named context is anything but a folder.
-func isURL(value string) bool {
-	return remote(value) || strings.HasPrefix(value, "docker-image://") || strings.HasPrefix(value, "oci-layout://")
-}
+// isURL reports whether a named context is anything but a directory of this machine.
+func isURL(value string) bool { return !schema.ParseRef(value).Local() }

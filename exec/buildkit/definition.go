@@ -15,9 +15,9 @@ import (
 	"github.com/moby/buildkit/session/sshforward"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/moby/buildkit/util/archiveutil"
-	"github.com/moby/buildkit/util/gitutil"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/schema"
 )
 
 // MaxDefinition is the size in bytes up to which a build file is read.
@@ -205,23 +205,17 @@ func (q *DefinitionRequest) credentials(isGit bool) ([]session.Attachable, error
 		return nil, nil
 	}
 	var out []session.Attachable
-	u, err := gitutil.ParseURL(q.URL)
-	if err != nil { // github.com/..., which is read by https
-		u, err = gitutil.ParseURL("https://" + q.URL)
-	}
-	if err != nil {
-		return nil, nil
-	}
+	ref := schema.ParseRef(q.URL)
 	secrets := map[string][]byte{}
 	for name, value := range map[string]string{llb.GitAuthTokenKey: q.GitToken, llb.GitAuthHeaderKey: q.GitHeader} {
 		if value != "" {
-			secrets[name+"."+u.Host] = []byte(value)
+			secrets[name+"."+ref.Host] = []byte(value)
 		}
 	}
 	if len(secrets) > 0 {
 		out = append(out, secretsprovider.FromMap(secrets))
 	}
-	if u.Scheme != gitutil.SSHProtocol {
+	if !ref.SSH {
 		return out, nil
 	}
 	paths := slices.DeleteFunc(slices.Clone(q.SSH), func(p string) bool { return p == "" })

@@ -68,7 +68,7 @@ func (r *run) newPrivate() (*private, error) {
 
 // agentForGit offers the user's agent to a build that reads a repository by ssh, as Bake does, if there is one.
 func (p *private) agentForGit(b *build) {
-	byssh := func(s string) bool { return strings.HasPrefix(s, "ssh://") || strings.HasPrefix(s, "git@") }
+	byssh := func(s string) bool { return schema.ParseRef(s).SSH }
 	if !byssh(b.Values.Context) && !slices.ContainsFunc(slices.Collect(maps.Values(b.Values.Contexts)), byssh) {
 		return
 	}

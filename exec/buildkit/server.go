@@ -13,6 +13,8 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/patternmatcher/ignorefile"
+
+	"github.com/xbuild/xbuild/schema"
 )
 
 // convertOnServer lets the daemon's frontend make the LLB. Nothing is built yet: the answer is a definition, like that of
@@ -94,7 +96,7 @@ func (r *run) serverInputs(ctx context.Context, b *build, req *gateway.SolveRequ
 
 // serverContext adds the Dockerfile and the main context.
 func (r *run) serverContext(b *build, req *gateway.SolveRequest, add func(string, llb.State) error) error {
-	if remote(b.Values.Context) {
+	if schema.ParseRef(b.Values.Context).Remote() {
 		st, ok, err := dockerui.DetectGitContext(b.Values.Context, nil)
 		if ok && err != nil { // for what is no git address the error says nothing
 			return err

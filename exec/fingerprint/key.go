@@ -163,9 +163,9 @@ func neverOutputs(v *schema.Build) string {
 	return ""
 }
 
-// isFolder reports whether a context is a local folder. Everything else has a scheme, or is git's user@host:path.
+// isFolder reports whether a context is a directory of this machine.
 func isFolder(context string) bool {
-	return filepath.IsAbs(context) && !strings.Contains(context, "://")
+	return filepath.IsAbs(context) && schema.ParseRef(context).Local()
 }
 
 // pinned reports whether a reference of an image holds its digest.

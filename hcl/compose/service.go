@@ -10,6 +10,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/go-units"
 
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
@@ -122,11 +123,12 @@ func arguments(project *types.Project, s *types.ServiceConfig) map[string]string
 func namedContexts(in map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, c := range in {
-		for _, prefix := range []string{"service:", "target:"} {
-			if service, ok := strings.CutPrefix(c, prefix); ok {
-				c = "target:" + targetNameOf(service)
-				break
-			}
+		service, ok := strings.CutPrefix(c, "service:")
+		if !ok {
+			service, ok = schema.ParseRef(c).Linked()
+		}
+		if ok {
+			c = schema.LinkTo(targetNameOf(service))
 		}
 		out[name] = c
 	}

@@ -357,8 +357,8 @@ func (w *walker) copy(c *instructions.CopyCommand, line int, raw string) error {
 func (w *walker) add(c *instructions.AddCommand, line int, raw string) {
 	cp := Copy{Line: line, Sources: c.SourcePaths, Dest: w.abs(c.DestPath)}
 	for _, s := range c.SourcePaths {
-		if isRemote(s) {
-			cp.Remote = cp.Remote || !isGit(s)
+		if ref := schema.ParseSource(s); ref.Remote() {
+			cp.Remote = cp.Remote || ref.Kind != schema.GitRef // sources are not made for one architecture
 			w.n.URLs = append(w.n.URLs, s)
 		} else {
 			w.n.UsesContext = true
@@ -388,20 +388,4 @@ func (w *walker) abs(p string) string {
 		return path.Clean(p)
 	}
 	return path.Join(w.n.workdir, p)
-}
-
-// isGit reports whether a remote source is a repository: sources, not a file made for one architecture.
-func isGit(s string) bool {
-	s, _, _ = strings.Cut(s, "#")
-	s, _, _ = strings.Cut(s, "?")
-	return strings.HasSuffix(s, ".git") || strings.HasPrefix(s, "git@") || strings.HasPrefix(s, "git://") || strings.HasPrefix(s, "ssh://")
-}
-
-func isRemote(s string) bool {
-	for _, p := range []string{"http://", "https://", "git@", "git://", "ssh://"} {
-		if strings.HasPrefix(s, p) {
-			return true
-		}
-	}
-	return strings.HasSuffix(s, ".git")
 }

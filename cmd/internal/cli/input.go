@@ -16,7 +16,6 @@ import (
 	"github.com/tonistiigi/go-csvvalue"
 
 	"github.com/xbuild/xbuild/cmd/internal/git"
-	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/hcl"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
@@ -279,7 +278,7 @@ func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir str
 // env is the world in which the build files are evaluated.
 func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
 	env := hcl.Env{Dir: dir, Strategy: schema.Strategy(f.strategy), Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
-		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), Remote: buildkit.RemoteContext, StdoutIsTerminal: isTerminal(os.Stdout)}
+		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), StdoutIsTerminal: isTerminal(os.Stdout)}
 	const relative = "BUILDX_BAKE_FILE_RELATIVE_PATHS"
 	if v := strings.TrimSpace(os.Getenv(relative)); v != "" {
 		if _, err := strconv.ParseBool(v); err != nil {
@@ -337,7 +336,7 @@ func (a *app) find(dir string) ([]string, error) {
 
 // readFile reads one build file of this machine; diagnostics call it as it is named here.
 func (a *app) readFile(dir, p string) (textFile, error) {
-	p = strings.TrimPrefix(p, "cwd://")
+	p, _ = schema.CutWorkingDir(p)
 	if p == "-" {
 		text, err := io.ReadAll(os.Stdin)
 		if err != nil {

@@ -34,7 +34,7 @@ func (f *inputFlags) takeRemote(args []string) []string {
 		if len(args) == 0 {
 			return ""
 		}
-		if remote, _ := buildkit.RemoteContext(args[0]); !remote {
+		if !schema.ParseRef(args[0]).Remote() {
 			return ""
 		}
 		first := args[0]
@@ -50,7 +50,7 @@ func (f *inputFlags) takeRemote(args []string) []string {
 // splitLocal tells the names of files in the source from those on this machine.
 func splitLocal(names []string) (there, here []string) {
 	for _, n := range names {
-		if p, ok := strings.CutPrefix(n, "cwd://"); ok {
+		if p, ok := schema.CutWorkingDir(n); ok {
 			here = append(here, p)
 		} else {
 			there = append(there, n)
@@ -116,7 +116,7 @@ func (a *app) definitionRequest(address string) buildkit.DefinitionRequest {
 
 // gitCredentials gives targets with contexts on the server of the build files the credentials for it, as secrets.
 func (a *app) gitCredentials(r remoteSource, cfg *schema.Config) {
-	host := buildkit.GitHost(r.url)
+	host := schema.ParseRef(r.url).Host
 	if host == "" {
 		return
 	}
@@ -128,9 +128,9 @@ func (a *app) gitCredentials(r remoteSource, cfg *schema.Config) {
 	}
 	slices.SortFunc(secrets, func(x, y schema.Secret) int { return strings.Compare(x.ID, y.ID) })
 	add := func(b *schema.Build) {
-		there := strings.EqualFold(buildkit.GitHost(b.Context), host)
+		there := strings.EqualFold(schema.ParseRef(b.Context).Host, host)
 		for _, c := range b.Contexts {
-			there = there || strings.EqualFold(buildkit.GitHost(c), host)
+			there = there || strings.EqualFold(schema.ParseRef(c).Host, host)
 		}
 		if there {
 			b.Secrets = append(b.Secrets, secrets...)

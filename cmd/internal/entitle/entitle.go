@@ -104,12 +104,8 @@ func files(target string, b *schema.Build, w World) []Need {
 		add("dockerfile", Read, b.Dockerfile)
 	}
 	for _, c := range b.Contexts {
-		if p, ok := strings.CutPrefix(c, "oci-layout://"); ok { // PATH[:TAG][@DIGEST]
-			p, _, _ = strings.Cut(p, "@")
-			if i := strings.LastIndex(p, ":"); i > strings.LastIndex(p, "/") {
-				p = p[:i]
-			}
-			if c = p; !filepath.IsAbs(c) {
+		if ref := schema.ParseRef(c); ref.Kind == schema.OCILayoutRef {
+			if c = ref.LayoutDir(); !filepath.IsAbs(c) {
 				c = filepath.Join(w.Dir, c)
 			}
 		}
@@ -231,7 +227,12 @@ func pathsIn(value string) []string {
 		case strings.EqualFold(k, "type"), strings.EqualFold(k, "id"):
 			continue
 		}
-		if v = strings.TrimPrefix(strings.TrimPrefix(v, "cwd://"), "oci-layout://"); v != "" && v != "*" {
+		if ref := schema.ParseRef(v); ref.Kind == schema.OCILayoutRef {
+			v = ref.LayoutDir()
+		} else {
+			v = ref.Value
+		}
+		if v != "" && v != "*" {
 			out = append(out, v)
 		}
 	}
