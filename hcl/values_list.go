@@ -25,9 +25,10 @@ var platformDocs = map[string]string{
 var gitDocs = map[string]string{
 	"branch": "The branch that is checked out; empty if none is.",
 	"commit": "The full hash of the commit that is checked out.",
-	"dirty":  "Whether files differ from the commit.",
-	"tag":    "The highest tag of the commit; empty if it has none.",
-	"time":   "The time of the commit, in RFC 3339.",
+	"dirty": "Whether files differ from the commit, in submodules too. Filters of the repository, such as Git LFS, are not run: a file that has one differs if its " +
+		"size, times or inode are not those that git noted when it wrote the file.",
+	"tag":  "The highest tag of the commit; empty if it has none.",
+	"time": "The time of the commit, in RFC 3339.",
 }
 
 // Builtins are the values that every build file can read.

@@ -18,6 +18,7 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/internal/regular"
 )
 
 // dirSource serves folders to the daemon by name. Folders may be added while the session runs.
@@ -137,7 +138,7 @@ func ignoreFile(dir, dockerfile string) ([]byte, error) {
 		names = append([]string{dockerfile + ".dockerignore"}, names...)
 	}
 	for _, name := range names {
-		text, err := os.ReadFile(name)
+		text, err := regular.ReadFile(name)
 		if err == nil {
 			return text, nil
 		}

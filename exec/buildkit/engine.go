@@ -20,6 +20,8 @@ import (
 	"github.com/distribution/reference"
 	dockerconfig "github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/types"
+
+	"github.com/xbuild/xbuild/internal/regular"
 )
 
 // defaultEngine is where a Docker Engine listens.
@@ -51,7 +53,7 @@ func engineAddress(configDir, name string) (string, error) {
 		return defaultEngine, nil
 	}
 	sum := sha256.Sum256([]byte(name))
-	text, err := os.ReadFile(filepath.Join(configDir, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"))
+	text, err := regular.ReadFile(filepath.Join(configDir, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"))
 	if err != nil {
 		return "", fmt.Errorf("there is no docker context %q in %s", name, configDir)
 	}

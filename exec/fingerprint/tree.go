@@ -17,6 +17,7 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 
 	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/internal/regular"
 )
 
 // stamp is what a file is known by.
@@ -229,12 +230,12 @@ func cmpString(a, b string) int {
 // of the folder.
 func ignoreText(dir, dockerfile string) ([]byte, error) {
 	if dockerfile != "" {
-		text, err := os.ReadFile(dockerfile + ".dockerignore")
+		text, err := regular.ReadFile(dockerfile + ".dockerignore")
 		if err == nil || !errors.Is(err, os.ErrNotExist) {
 			return text, err
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dir, ".dockerignore"))
+	text, err := regular.ReadFile(filepath.Join(dir, ".dockerignore"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/schema"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/xbuild/xbuild/internal/regular"
 )
 
 // projectName is the name that Bake gives a project, unless the environment names it.
@@ -147,7 +149,7 @@ func (l *load) environ() (types.Mapping, error) {
 	maps.Copy(out, l.env.Environ)
 	path := filepath.Join(l.env.Dir, ".env")
 	if st, err := os.Stat(path); err == nil && !st.IsDir() {
-		text, err := os.ReadFile(path)
+		text, err := regular.ReadFile(path)
 		if err != nil {
 			return nil, &Error{File: ".env", Message: "cannot be read: " + cause(err)}
 		}

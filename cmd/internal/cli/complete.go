@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xbuild/xbuild/cmd/internal/git"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/hcl"
 	"github.com/xbuild/xbuild/schema"
@@ -109,6 +110,7 @@ func (s suggester) definition(c *cobra.Command) *definition {
 		return nil
 	}
 	def.env.Portable = true
+	def.env.Git = git.Placeholder() // a key press runs nothing
 	return def
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 
+	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema/parallel"
@@ -90,12 +91,12 @@ func (l *filesLook) file(path, rel, name string) {
 		}
 		dir := filepath.ToSlash(filepath.Dir(rel))
 		l.programs[dir] = append(l.programs[dir], rel)
-		text, err := os.ReadFile(path)
+		text, err := regular.ReadFile(path)
 		if err == nil && bytes.Contains(text, []byte("//go:generate")) {
 			l.script(rel, generators(string(text)))
 		}
 	case l.want.Scripts && isScript(path, name):
-		if text, err := os.ReadFile(path); err == nil {
+		if text, err := regular.ReadFile(path); err == nil {
 			l.script(rel, string(text))
 		}
 	}
@@ -139,7 +140,7 @@ func (l *filesLook) runPrograms() bool {
 			return false
 		}
 		for _, rel := range files {
-			text, err := os.ReadFile(filepath.Join(l.want.Dir, rel))
+			text, err := regular.ReadFile(filepath.Join(l.want.Dir, rel))
 			if err != nil {
 				return false
 			}
@@ -190,7 +191,7 @@ func isScript(path, name string) bool {
 	if st, err := os.Stat(path); err != nil || st.Size() > largestScript {
 		return false
 	}
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path)
 	return err == nil && bytes.HasPrefix(text, []byte("#!"))
 }
 
@@ -217,7 +218,7 @@ func ignoreMatcher(c plan.Context) *patternmatcher.PatternMatcher {
 		names = append([]string{c.Dockerfile + ".dockerignore"}, names...)
 	}
 	for _, name := range names {
-		text, err := os.ReadFile(name)
+		text, err := regular.ReadFile(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -256,7 +257,7 @@ func countsForLinux(name string) bool {
 // importsC is the line where a Go file imports "C", 0 if it does not, or if its build constraint leaves it out whatever the
 // architecture is.
 func importsC(path string) int {
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path)
 	if err != nil || !bytes.Contains(text, []byte(`"C"`)) {
 		return 0
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -70,10 +71,10 @@ func readDockerfiles(cfg *schema.Config) map[string]plan.DockerfileFact {
 			case v.DockerfileInline != "":
 				out[key] = plan.DockerfileFact{Text: v.DockerfileInline}
 			case filepath.IsAbs(v.Dockerfile):
-				text, err := os.ReadFile(v.Dockerfile)
+				text, err := regular.ReadFile(v.Dockerfile)
 				if os.IsNotExist(err) && filepath.Base(v.Dockerfile) == "Dockerfile" {
 					// BuildKit takes the lower-case name too.
-					if t2, err2 := os.ReadFile(filepath.Join(filepath.Dir(v.Dockerfile), "dockerfile")); err2 == nil {
+					if t2, err2 := regular.ReadFile(filepath.Join(filepath.Dir(v.Dockerfile), "dockerfile")); err2 == nil {
 						text, err = t2, nil
 					}
 				}

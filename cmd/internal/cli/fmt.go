@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/xbuild/xbuild/hcl"
 	"github.com/xbuild/xbuild/internal/printable"
+	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -105,7 +105,7 @@ func (a *app) formatFiles(names []string) ([]formatFile, error) {
 
 func readToFormat(name string) (formatFile, error) {
 	if name == "-" {
-		text, err := io.ReadAll(os.Stdin)
+		text, err := regular.Read(os.Stdin, "standard input", 0)
 		if err != nil {
 			err = fmt.Errorf("the build file cannot be read from standard input: %w", err)
 		}
@@ -114,7 +114,7 @@ func readToFormat(name string) (formatFile, error) {
 	if !hcl.Formattable(name) {
 		return formatFile{}, fmt.Errorf("%s is not formatted: only files that end in .hcl are", name)
 	}
-	text, err := os.ReadFile(name)
+	text, err := regular.ReadFile(name)
 	if err != nil {
 		return formatFile{}, fmt.Errorf("the build file %s cannot be read: %w", name, errText(err))
 	}

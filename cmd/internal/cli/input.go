@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/xbuild/xbuild/cmd/internal/git"
 	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -278,7 +278,7 @@ func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir str
 // env is the world in which the build files are evaluated.
 func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
 	env := hcl.Env{Dir: dir, Strategy: schema.Strategy(f.strategy), Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
-		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: os.ReadFile, Glob: filepath.Glob, Git: git.At(dir), StdoutIsTerminal: isTerminal(os.Stdout)}
+		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: regular.ReadFile, Glob: filepath.Glob, Git: git.At(dir), StdoutIsTerminal: isTerminal(os.Stdout)}
 	const relative = "BUILDX_BAKE_FILE_RELATIVE_PATHS"
 	if v := strings.TrimSpace(os.Getenv(relative)); v != "" {
 		if _, err := strconv.ParseBool(v); err != nil {
@@ -338,7 +338,7 @@ func (a *app) find(dir string) ([]string, error) {
 func (a *app) readFile(dir, p string) (textFile, error) {
 	p, _ = schema.CutWorkingDir(p)
 	if p == "-" {
-		text, err := io.ReadAll(os.Stdin)
+		text, err := regular.Read(os.Stdin, "standard input", 0)
 		if err != nil {
 			err = fmt.Errorf("the build file cannot be read from standard input: %w", err)
 		}
@@ -348,7 +348,7 @@ func (a *app) readFile(dir, p string) (textFile, error) {
 	if !filepath.IsAbs(abs) {
 		abs = filepath.Join(dir, p)
 	}
-	text, err := os.ReadFile(abs)
+	text, err := regular.ReadFile(abs)
 	if err != nil {
 		return textFile{}, fmt.Errorf("the build file %s cannot be read: %w", p, errText(err))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/schema"
 )
 
@@ -168,7 +169,7 @@ func (a *app) remoteWorld(ctx context.Context, env *hcl.Env, r remoteSource) {
 		if text, ok, err := read(p); ok {
 			return text, err
 		}
-		return os.ReadFile(p)
+		return regular.ReadFile(p)
 	}
 	env.Stat = func(p string) (fs.FileInfo, error) {
 		_, ok, err := read(p)

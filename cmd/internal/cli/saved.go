@@ -15,6 +15,7 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -46,7 +47,7 @@ func (a *app) savePlan(file string, p *plan.Plan, cfg *schema.Config) (differs b
 		return true, nil
 	}
 	if err == nil {
-		if before, err := os.ReadFile(file); err == nil && bytes.Equal(before, data) {
+		if before, err := regular.ReadFile(file); err == nil && bytes.Equal(before, data) {
 			return false, nil
 		}
 		if file, err = filepath.EvalSymlinks(file); err != nil {
@@ -120,7 +121,7 @@ func dockerfilePath(path string) string {
 // loadPlan reads a saved plan and refuses it if a file that it was made from is another one now. The sources are for
 // diagnostics.
 func loadPlan(file string) (*plan.Plan, diag.Sources, error) {
-	data, err := os.ReadFile(file)
+	data, err := regular.ReadFile(file)
 	if err != nil {
 		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the plan %s cannot be read: %w", file, errText(err))}
 	}
@@ -134,7 +135,7 @@ func loadPlan(file string) (*plan.Plan, diag.Sources, error) {
 	sources := diag.Sources{}
 	var changed []string
 	for _, in := range inputs {
-		text, err := os.ReadFile(in.Path)
+		text, err := regular.ReadFile(in.Path)
 		switch {
 		case err != nil:
 			changed = append(changed, fmt.Sprintf("the %s %s cannot be read: %v", in.Kind, in.Name, errText(err)))

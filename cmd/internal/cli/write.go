@@ -11,6 +11,7 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -121,7 +122,7 @@ func replaceFiles(files []replacement) (changed bool, err error) {
 		all = append(all, s)
 	}
 	for _, s := range all {
-		if now, err := os.ReadFile(s.file); err != nil || string(now) != s.old {
+		if now, err := regular.ReadFile(s.file); err != nil || string(now) != s.old {
 			return changed, &exitError{ExitChanged, fmt.Errorf("%s was changed in the meantime and is left alone; run the command again", s.name)}
 		}
 		if err := os.Rename(s.tmp, s.file); err != nil {
