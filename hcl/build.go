@@ -70,11 +70,15 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 			}
 		}
 	},
-	"output": func(b *builder, _ *schema.Attribute, v *value) {
+	"output": func(b *builder, spec *schema.Attribute, v *value) {
 		for _, it := range orEmpty(v).list {
+			if !b.checkKeys(spec, it) {
+				continue
+			}
 			o, err := output(it)
 			if err != nil {
-				b.errorf(codeBadOutput, it.at, "Bad output", "", "%s.", upperFirst(err.Error()))
+				_, typ := keysOf(spec.Type, it)
+				b.errorf(codeBadOutput, it.at, "Bad output", didYouMean(typ, schema.OutputTypes), "%s.", upperFirst(err.Error()))
 				continue
 			}
 			if o.Dest != "" && o.Dest != schema.Stdout {

@@ -41,6 +41,9 @@ type entry struct {
 func (b *builder) entries(spec *schema.Attribute, v *value, key, fallback string) []entry {
 	var out []entry
 	for _, it := range orEmpty(v).list {
+		if !b.checkKeys(spec, it) {
+			continue
+		}
 		es, err := entriesOf(spec.Type, it)
 		if err != nil {
 			b.errorf(codeBadEntry, it.at, "Bad element of "+spec.Name, "", "%s.", upperFirst(err.Error()))
@@ -134,7 +137,7 @@ func (b *builder) attest(spec *schema.Attribute, v *value) {
 		delete(a.Attrs, "type")
 		delete(a.Attrs, "disabled")
 		if !slices.Contains([]string{"provenance", "sbom"}, a.Type) {
-			b.errorf(codeBadEntry, e.at, "Bad element of attest", "", "There is no attestation of type %q; there is: provenance, sbom.", a.Type)
+			b.errorf(codeBadEntry, e.at, "Bad element of attest", didYouMean(a.Type, []string{"provenance", "sbom"}), "There is no attestation of type %q; there is: provenance, sbom.", a.Type)
 			continue
 		}
 		b.out.Attest = append(b.out.Attest, a)

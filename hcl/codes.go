@@ -61,6 +61,8 @@ const (
 	codeIncludeCycle  = "include-cycle"
 	codeGit           = "git"
 	codeSensitive     = "sensitive"
+	codeUnknownKey    = "unknown-key"
+	codeNoValue       = "no-value"
 )
 
 // Codes lists every code that a diagnostic of this package can have.
@@ -118,5 +120,7 @@ var Codes = []Code{
 	{codeIncludeCycle, "Build files include each other in a circle."},
 	{codeGit, "An expression reads git, and git cannot tell: there is no repository, or it has no commit."},
 	{codeSensitive, "A value made of a sensitive variable stands where it would be shown."},
+	{codeUnknownKey, "An element of a list of outputs, caches, ... has a key that its type does not have (a warning if it resembles none)."},
+	{codeNoValue, "A variable with a type has no value (a warning)."},
 	{codeNotSupported, "The build file asks for something that can be printed but not built yet."},
 }

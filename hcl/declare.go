@@ -14,7 +14,7 @@ import (
 var validName = lazyre.New(`^[a-zA-Z0-9_-]+$`)
 
 // declare gives every block its place among the names of the build file. Between files the later declaration wins,
-// within one file a second one is an error; targets of one name are merged instead.
+// within one file a second one is an error; targets of one name in several files are merged instead.
 func (l *loader) declare() {
 	groups := map[string]*block{}
 	sets := map[string]*block{}

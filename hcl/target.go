@@ -37,6 +37,12 @@ func (l *loader) declareTarget(b *block) {
 		l.byName[b.name] = t
 		l.targets = append(l.targets, t)
 	}
+	for _, old := range t.blocks {
+		if old.at.Filename == b.at.Filename { // blocks of several files are merged
+			l.once("target", b.name, map[string]diag.Range{b.name: old.label}, b.label)
+			break
+		}
+	}
 	t.blocks = append(t.blocks, b)
 }
 

@@ -136,6 +136,7 @@ func (c *converter) elements(v cty.Value, whole item) []item {
 		it := whole
 		if own {
 			it.at = c.a.file.rng(exprs[i].Range())
+			c.keysOnce(exprs[i])
 		}
 		if c.element(e, &it) {
 			out = append(out, it)
@@ -156,6 +157,11 @@ func (c *converter) element(v cty.Value, it *item) bool {
 		for k, f := range v.AsValueMap() {
 			if f.IsNull() {
 				continue
+			}
+			if v, meant := schema.CheckKey(c.a.spec.Type, "", k); c.a.spec.Type == schema.TypeSSHList && v != schema.KeyKnown {
+				c.ok = false
+				c.l.errorf(codeUnknownKey, it.at, "Unknown key", didYouMean(k, []string{meant}), "An element of ssh has no key %q.", k)
+				return false
 			}
 			s, ok := primitive(f)
 			if c.a.spec.Type == schema.TypeSSHList && k == "paths" {
@@ -193,6 +199,7 @@ func (c *converter) entries(v cty.Value, whole item) map[string]item {
 		c.wrongType(whole.at, "Write { NAME = VALUE }.", "%q must be a map, but this is %s.", c.a.name, typeName(t))
 		return nil
 	}
+	c.keysOnce(c.a.expr)
 	ranges := c.keyRanges()
 	vals := v.AsValueMap()
 	out := map[string]item{}
@@ -217,6 +224,29 @@ func (c *converter) entries(v cty.Value, whole item) map[string]item {
 		out[k] = it
 	}
 	return out
+}
+
+// keysOnce reports a key that stands twice in an object that is written out: only the last one would count.
+func (c *converter) keysOnce(expr hhcl.Expression) {
+	pairs, ds := hhcl.ExprMap(expr)
+	if ds.HasErrors() {
+		return
+	}
+	seen := map[string]diag.Range{}
+	for _, p := range pairs {
+		k, ds := p.Key.Value(nil)
+		if ds.HasErrors() || k.Type() != cty.String || !k.IsKnown() || k.IsNull() {
+			continue
+		}
+		at := c.a.file.rng(p.Key.Range())
+		if first, ok := seen[k.AsString()]; ok {
+			c.ok = false
+			c.l.add(diag.Diagnostic{Code: codeBadEntry, Subject: &at, Summary: "Key written twice", Advice: "Keep one of them.",
+				Detail:  fmt.Sprintf("%s says %q twice.", upperFirst(c.a.describe()), k.AsString()),
+				Related: []diag.Related{{Range: first, Message: "the first one"}}})
+		}
+		seen[k.AsString()] = at
+	}
 }
 
 // keyRanges is the range of each value of a map that is written out with fixed keys.

@@ -114,7 +114,12 @@ func (l *loader) variableNode(b *block) *node {
 		if !ok {
 			return v, false
 		}
-		if n.variable.Null = v.IsNull(); n.variable.Sensitive {
+		if n.variable.Null = v.IsNull(); n.variable.Null && n.variable.Source == "default" && b.attrs["default"] == nil {
+			l.add(diag.Diagnostic{Severity: diag.Warning, Code: codeNoValue, Subject: &b.label, Summary: "Variable without a value",
+				Detail: fmt.Sprintf("Nothing gives %q a value, so it is null.", b.name),
+				Advice: fmt.Sprintf("Set it with --var %s=VALUE or in the environment, or write default = null if it may have none.", b.name)})
+		}
+		if n.variable.Sensitive {
 			return v.Mark(sensitive), true
 		}
 		n.variable.Value = display(v)
