@@ -118,6 +118,8 @@ type OutputResult struct {
 	Bytes int64 `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
+	// Notes are sentences about the files of a folder that are worth knowing.
+	Notes []string `json:"notes,omitempty"`
 	// Written are the files of a local output, and its folders, the one that they all are in among them.
 	Written []Written `json:"-"`
 }

@@ -315,9 +315,12 @@ func (r *resolver) inheritGrants(t, base *bakeTarget) {
 	t.values["entitlements"] = &c
 }
 
+// epochVariable is the time that a reproducible build gives everything, in seconds since 1970.
+const epochVariable = "SOURCE_DATE_EPOCH"
+
 // addEpoch gives every target the time of SOURCE_DATE_EPOCH, unless it sets its own.
 func (l *bakeLoader) addEpoch(res *bakeResult) {
-	epoch, _ := l.env.Getenv("SOURCE_DATE_EPOCH")
+	epoch, _ := l.env.Getenv(epochVariable)
 	if epoch == "" {
 		return
 	}
@@ -327,8 +330,8 @@ func (l *bakeLoader) addEpoch(res *bakeResult) {
 			c = *v
 			c.keys = maps.Clone(v.keys)
 		}
-		if _, ok := c.keys["SOURCE_DATE_EPOCH"]; !ok {
-			c.keys["SOURCE_DATE_EPOCH"] = &epoch
+		if _, ok := c.keys[epochVariable]; !ok {
+			c.keys[epochVariable] = &epoch
 			t.values["args"] = &c
 		}
 	}

@@ -61,6 +61,7 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 				b.out.SensitiveArgs = append(b.out.SensitiveArgs, k)
 			}
 		}
+		b.addEpoch()
 	},
 	"labels": func(b *builder, _ *schema.Attribute, v *value) { b.out.Labels = stringMap(v) },
 	"tags": func(b *builder, _ *schema.Attribute, v *value) {
@@ -253,4 +254,19 @@ func joinPlatforms(ps []schema.Platform) string {
 		out = append(out, p.String())
 	}
 	return strings.Join(out, ", ")
+}
+
+// addEpoch gives a build the time of SOURCE_DATE_EPOCH in the environment, unless the target sets its own.
+func (b *builder) addEpoch() {
+	if b.env.Getenv == nil {
+		return
+	}
+	epoch, _ := b.env.Getenv(epochVariable)
+	if _, ok := b.out.Args[epochVariable]; ok || epoch == "" {
+		return
+	}
+	if b.out.Args == nil {
+		b.out.Args = map[string]string{}
+	}
+	b.out.Args[epochVariable] = epoch
 }

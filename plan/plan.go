@@ -44,6 +44,8 @@ type Target struct {
 	// Declared is how many platforms the build file gives the target. Several make one folder a platform, even when
 	// this run builds one of them.
 	Declared int `json:"-"`
+	// Bake says that the target is of Bake's files, whose local outputs keep the setuid and setgid bits.
+	Bake bool `json:"-"`
 	// Range is the header of the target in the build file.
 	Range diag.Range `json:"-"`
 }

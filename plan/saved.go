@@ -42,6 +42,7 @@ type saved struct {
 type savedTarget struct {
 	Requested bool
 	Declared  int
+	Bake      bool
 	Range     diag.Range
 	Outputs   []savedOutput
 }
@@ -78,7 +79,7 @@ func Save(p *Plan, inputs []SavedInput) ([]byte, error) {
 func private(p *Plan) *saved {
 	s := &saved{Format: SavedFormat, Builds: p.Builds}
 	for _, t := range p.Targets {
-		st := savedTarget{Requested: t.Requested, Declared: t.Declared, Range: t.Range}
+		st := savedTarget{Requested: t.Requested, Declared: t.Declared, Bake: t.Bake, Range: t.Range}
 		for _, o := range t.Outputs {
 			st.Outputs = append(st.Outputs, savedOutput{o.Push, o.Attrs})
 		}
@@ -124,7 +125,7 @@ func (p *Plan) restore(s *saved) error {
 	p.Builds = s.Builds
 	for i, t := range s.Targets {
 		d := &p.Targets[i]
-		d.Requested, d.Declared, d.Range = t.Requested, t.Declared, t.Range
+		d.Requested, d.Declared, d.Bake, d.Range = t.Requested, t.Declared, t.Bake, t.Range
 		if len(t.Outputs) != len(d.Outputs) {
 			return fmt.Errorf("its parts do not belong together")
 		}

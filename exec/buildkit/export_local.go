@@ -16,6 +16,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 
 	"github.com/xbuild/xbuild/exec"
@@ -36,11 +37,13 @@ type localItem struct {
 	key   string            // folder in the staging folder
 	attrs map[string]string // for the exporter
 	dests []localDest
+	files localFiles
 }
 
 type localDest struct {
 	folder string // where the files go
 	output string // the output's own dest, which the report names
+	whole  bool   // the folder is that of a platform
 }
 
 // newLocalExport lists the local outputs of the plan and makes the staging folder for them and for archives.
@@ -95,30 +98,48 @@ func (r *run) newLocalExport() (*localExport, error) {
 
 func (e *localExport) add(b *build, o schema.Output) error {
 	split := b.several() && !b.ownDest(o)
-	attrs := maps.Clone(o.Attrs)
-	if v, ok := attrs["platform-split"]; ok {
+	attrs := map[string]string{}
+	maps.Copy(attrs, o.Attrs)
+	if _, ok := attrs["platform-split"]; ok {
 		var err error
-		if split, err = strconv.ParseBool(v); err != nil {
-			return fmt.Errorf("output %s: platform-split=%q is neither true nor false", o.Dest, v)
+		if split, err = takeBool(attrs, "platform-split"); err != nil {
+			return fmt.Errorf("output %s: %w", o.Dest, err)
 		}
-		delete(attrs, "platform-split")
+	}
+	special, err := takeBool(attrs, "special")
+	if err != nil {
+		return fmt.Errorf("output %s: %w", o.Dest, err)
 	}
 	if v := attrs["mode"]; v != "" && v != "copy" {
 		return fmt.Errorf("output %s: mode=%s is not supported; files that the build did not make are always kept", o.Dest, v)
 	}
 	folder := o.Dest
+	files := localFiles{special: special, setuid: special || b.target.Bake}
 	if split {
 		folder = filepath.Join(o.Dest, b.Platform.Slug())
+		files.linkRoot = "/" + b.Platform.Slug()
+	} else if b.several() && !b.ownDest(o) && len(b.attestations()) > 0 {
+		attrs[attestationPrefix] = attestationMark + attrs[attestationPrefix]
+		files.attestedFor = b.Platform.Slug()
 	}
-	dest := localDest{folder, o.Dest}
+	dest := localDest{folder, o.Dest, split}
 	for _, it := range e.items {
-		if it.build == b && maps.Equal(it.attrs, attrs) {
+		if it.build == b && maps.Equal(it.attrs, attrs) && it.files.same(files) {
 			it.dests = append(it.dests, dest)
 			return nil
 		}
 	}
-	e.items = append(e.items, &localItem{build: b, key: "o" + strconv.Itoa(len(e.items)), attrs: attrs, dests: []localDest{dest}})
+	e.items = append(e.items, &localItem{build: b, key: "o" + strconv.Itoa(len(e.items)), attrs: attrs, dests: []localDest{dest}, files: files})
 	return nil
+}
+
+// note is what the report says of the files of an item; empty if nothing.
+func (it *localItem) note() string {
+	n := it.files.note()
+	if n != "" && it.build.several() {
+		n = it.build.Platform.String() + ": " + n
+	}
+	return n
 }
 
 // ownDest reports whether the build file gives each platform of the target a place of its own for an output already.
@@ -199,6 +220,9 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 				return nil, err
 			}
 			res.AddRef(it.key, ref)
+			if epoch := it.build.result.epoch; epoch != nil {
+				res.AddMeta(commonexptypes.ExporterEpochKey+"/"+it.key, strconv.AppendInt(nil, epoch.Unix(), 10))
+			}
 			ps.Platforms = append(ps.Platforms, exptypes.Platform{ID: it.key, Platform: toOCI(it.build.Platform)})
 		}
 		md, err := json.Marshal(ps)
@@ -211,8 +235,12 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 	if err != nil {
 		return err
 	}
-	for _, it := range items { // an empty result leaves no folder
-		if err := os.MkdirAll(filepath.Join(r.export.dir(), it.key), 0o755); err != nil {
+	for _, it := range items {
+		dir := filepath.Join(r.export.dir(), it.key)
+		if err := os.MkdirAll(dir, 0o755); err != nil { // an empty result leaves no folder
+			return err
+		}
+		if err := it.files.received(dir, it.dests[0].output); err != nil {
 			return err
 		}
 	}
@@ -273,7 +301,7 @@ func (r *run) commitFiles(ctx context.Context) error {
 	for _, it := range e.items {
 		builds = append(builds, it.build)
 		for _, d := range it.dests {
-			moves = append(moves, output.Move{From: it.key, Dest: d.folder})
+			moves = append(moves, output.Move{From: it.key, Dest: d.folder, Whole: d.whole})
 			from = append(from, it.build.Platform.String())
 			i := slices.IndexFunc(results, func(o *exec.OutputResult) bool { return o.Target == it.build.Target && o.Dest == d.output })
 			if i < 0 {
@@ -281,6 +309,9 @@ func (r *run) commitFiles(ctx context.Context) error {
 				results = append(results, &exec.OutputResult{Target: it.build.Target, Type: string(schema.OutputLocal), Dest: d.output})
 			}
 			of = append(of, results[i])
+			if n := it.note(); n != "" {
+				results[i].Notes = append(results[i].Notes, n)
+			}
 		}
 	}
 	for _, x := range r.exports {

@@ -14,7 +14,11 @@ import (
 // receiver takes the files of local outputs into a folder. It is BuildKit's own target for that, except that a transfer
 // which breaks off does not end the process: files that still come in find the folder closed, where BuildKit's wrapper of
 // the folder would be gone.
-type receiver struct{ dir string }
+type receiver struct {
+	dir string
+	// take may change what is known of a path before it is made, or refuse it. It may be called at the same time.
+	take func(path string, st *fstypes.Stat) bool
+}
 
 // Register implements session.Attachable.
 func (r receiver) Register(s *grpc.Server) { filesync.RegisterFileSendServer(s, r) }
@@ -31,8 +35,8 @@ func (r receiver) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 	defer root.Close()
 	uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
 	// The stream ends with its context. Were it the context of the files too, they would be closed while they are written.
-	return fsutil.ReceiveRoot(context.WithoutCancel(stream.Context()), stream, fsutil.NewRoot(root), fsutil.ReceiveOpt{Merge: true, Filter: func(_ string, st *fstypes.Stat) bool {
+	return fsutil.ReceiveRoot(context.WithoutCancel(stream.Context()), stream, fsutil.NewRoot(root), fsutil.ReceiveOpt{Merge: true, Filter: func(path string, st *fstypes.Stat) bool {
 		st.Uid, st.Gid = uid, gid
-		return true
+		return r.take == nil || r.take(path, st)
 	}})
 }

@@ -52,7 +52,7 @@ func TestReceiveBroken(t *testing.T) {
 			add(dir+"/f", 0o644, 10)
 		}
 		dir := t.TempDir()
-		if err := (receiver{dir}).DiffCopy(s); err == nil {
+		if err := (receiver{dir: dir}).DiffCopy(s); err == nil {
 			t.Fatal("a transfer that broke off was complete")
 		}
 		if _, err := os.Stat(dir); err != nil {

@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"strconv"
+	"time"
 
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
 	"github.com/moby/buildkit/frontend/dockerui"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -40,6 +43,14 @@ func (r *run) convertOnServer(ctx context.Context, gc gateway.Client, b *build, 
 	}
 	c.config = exptypes.ParseKey(res.Metadata, exptypes.ExporterImageConfigKey, &exptypes.Platform{ID: b.id()})
 	c.base = exptypes.ParseKey(res.Metadata, exptypes.ExporterImageBaseConfigKey, &exptypes.Platform{ID: b.id()})
+	if v := exptypes.ParseKey(res.Metadata, commonexptypes.ExporterEpochKey, &exptypes.Platform{ID: b.id()}); v != nil {
+		sec, err := strconv.ParseInt(string(v), 10, 64)
+		if err != nil {
+			return c, fmt.Errorf("the frontend gave %q as SOURCE_DATE_EPOCH", v)
+		}
+		epoch := time.Unix(sec, 0)
+		c.epoch = &epoch
+	}
 	return c, nil
 }
 

@@ -32,7 +32,7 @@ func (r *run) openSession(ctx context.Context) (*buildSession, error) {
 	}
 	more = append(more, r.attachCaches()...)
 	if dir := r.export.dir(); dir != "" {
-		more = append(more, receiver{dir})
+		more = append(more, r.export.receiver(dir))
 	}
 	return r.Backend.openSession(ctx, more...)
 }

@@ -20,6 +20,8 @@ type Move struct {
 	// folder below one. It need not exist. With File it is the path of the file.
 	Dest string
 	File bool
+	// Whole gives the destination folder itself the mode and the time of From.
+	Whole bool
 }
 
 // Result tells what one [Move] did.
@@ -43,7 +45,8 @@ type Entry struct {
 }
 
 // Commit puts the results in place: one [Result] a move. Files are added and replaced, none is removed, and a file that
-// is there already with the same content and mode is left alone. Folders that exist keep their mode.
+// is there already with the same content and mode is left alone. A folder of the result gets its mode, and its time if
+// something in it is written; the destination itself keeps both.
 //
 // An error before the commit point leaves every destination as it was. After it, the error says so, and the next
 // [NewStaging] for these destinations completes the work.
@@ -104,16 +107,20 @@ type commit struct {
 	roots   []string // folders that are there, below which everything goes
 	dirs    []newDir
 	files   []transfer
-	kinds   map[string]bool  // every destination path of the result; true for a folder
-	moved   map[string]bool  // staged files that a journal entry renames away
-	checked map[string]error // folders that were tested for writing
+	groups  map[fileID]*linked // files of the result that are hard links of one another
+	kinds   map[string]bool    // every destination path of the result; true for a folder
+	moved   map[string]bool    // staged files that a journal entry renames away
+	checked map[string]error   // folders that were tested for writing
 }
 
-// newDir is a folder that has to be created.
+// newDir is a folder that has to be created, or that was there and gets another mode or time.
 type newDir struct {
-	path string // absolute
-	mode fs.FileMode
-	time time.Time // zero for one that is not of the result
+	path    string // absolute
+	mode    fs.FileMode
+	time    time.Time // zero for one that is not of the result
+	existed bool
+	// differs says that its mode is another one; touched that something in it is written.
+	differs, touched bool
 }
 
 // transfer is a file that has to be written.
@@ -136,6 +143,7 @@ func (c *commit) survey(m Move) (Result, error) {
 	if !isDir(from) {
 		return r, fmt.Errorf("the build made no folder %s for %s", m.From, m.Dest)
 	}
+	c.groups = map[fileID]*linked{}
 	at := map[string]string{".": dest} // folder in the result -> where it goes
 	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -158,6 +166,9 @@ func (c *commit) survey(m Move) (Result, error) {
 					return err
 				}
 			}
+			if rel == "." && m.Whole {
+				c.whole(dest, fi)
+			}
 			if rel == "." {
 				return nil
 			}
@@ -174,6 +185,9 @@ func (c *commit) survey(m Move) (Result, error) {
 		}
 		return err
 	})
+	if err == nil {
+		r.Changed += c.relink()
+	}
 	return r, err
 }
 
@@ -247,7 +261,7 @@ func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
 	fi, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return path, c.newFolder(newDir{path, staged.Mode() & modeBits, staged.ModTime()})
+		return path, c.newFolder(newDir{path: path, mode: staged.Mode() & modeBits, time: staged.ModTime()})
 	case err != nil:
 		return "", err
 	case fi.Mode()&fs.ModeSymlink != 0:
@@ -262,7 +276,31 @@ func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
 	case !fi.IsDir():
 		return "", fmt.Errorf("%s is a file, and the result has a folder of that name; remove the file", path)
 	}
+	if _, ok := c.kinds[path]; !ok {
+		mode := staged.Mode() & modeBits
+		c.dirs = append(c.dirs, newDir{path: path, mode: mode, time: staged.ModTime(), existed: true, differs: mode != fi.Mode()&modeBits})
+	}
 	return path, c.claim(path, true)
+}
+
+// whole gives a destination the mode and time of the result's folder.
+func (c *commit) whole(dest string, staged fs.FileInfo) {
+	d := newDir{path: dest, mode: staged.Mode() & modeBits, time: staged.ModTime()}
+	if i := slices.IndexFunc(c.dirs, func(d newDir) bool { return d.path == dest }); i >= 0 {
+		d.existed, d.touched = c.dirs[i].existed, c.dirs[i].touched
+		c.dirs[i] = d
+		return
+	}
+	fi, err := os.Stat(dest)
+	d.existed, d.differs = true, err == nil && d.mode != fi.Mode()&modeBits
+	c.dirs = append(c.dirs, d)
+}
+
+// touch notes that an entry of a folder is written.
+func (c *commit) touch(dir string) {
+	if i := slices.IndexFunc(c.dirs, func(d newDir) bool { return d.path == dir }); i >= 0 {
+		c.dirs[i].touched = true
+	}
 }
 
 func (c *commit) newFolder(d newDir) error {
@@ -273,6 +311,7 @@ func (c *commit) newFolder(d newDir) error {
 		return err
 	}
 	c.dirs = append(c.dirs, d)
+	c.touch(filepath.Dir(d.path))
 	return c.canWrite(filepath.Dir(d.path))
 }
 
@@ -287,13 +326,20 @@ func (c *commit) file(from, path string, staged fs.FileInfo) (bool, error) {
 		return false, fmt.Errorf("%s is a folder, and the result has a file of that name; remove the folder", path)
 	case err == nil && sameFile(from, path, staged, fi):
 		c.entry(Entry{Path: path, Info: fi})
+		c.link(from, path, true)
 		return false, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	}
-	c.files = append(c.files, transfer{from, path})
+	c.link(from, path, false)
+	c.write(from, path)
 	c.entry(Entry{Path: path})
 	return true, c.canWrite(filepath.Dir(path))
+}
+
+func (c *commit) write(from, path string) {
+	c.files = append(c.files, transfer{from, path})
+	c.touch(filepath.Dir(path))
 }
 
 // claim notes that something of the result goes to path. Two files, or a file and a folder, cannot.
@@ -339,8 +385,11 @@ func (c *commit) prepare() error {
 		j.Roots = append(j.Roots, rootRef{r, id})
 	}
 	for _, d := range c.dirs {
+		if d.existed && !d.differs && !d.touched {
+			continue
+		}
 		root, rel := c.below(d.path)
-		j.Dirs = append(j.Dirs, journalDir{root, rel, d.mode, d.time})
+		j.Dirs = append(j.Dirs, journalDir{root, rel, d.mode, d.time, d.existed})
 	}
 	for i, f := range c.files {
 		stage, from, err := c.ready(i, f)

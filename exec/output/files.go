@@ -65,7 +65,7 @@ func sameFile(a, b string, ai, bi fs.FileInfo) bool {
 	case !ai.Mode().IsRegular():
 		return false
 	}
-	return ai.Mode()&modeBits == bi.Mode()&modeBits && ai.Size() == bi.Size() && sameContent(a, b)
+	return ai.Mode()&modeBits == bi.Mode()&modeBits && ai.Size() == bi.Size() && sameContent(a, b) && sameXattrs(a, b)
 }
 
 func sameContent(a, b string) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,6 +82,45 @@ func busy(dir string) bool {
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
+// linkID identifies a file that has several names.
+func linkID(path string) (fileID, bool) {
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) != nil || st.Nlink < 2 {
+		return fileID{}, false
+	}
+	return fileID{uint64(st.Dev), uint64(st.Ino)}, true
+}
+
+// ofResult reports whether an extended attribute is one that a build sets; others are the system's.
+func ofResult(name string) bool {
+	return strings.HasPrefix(name, "user.") || name == "security.capability"
+}
+
+// sameXattrs reports whether two files have the same attributes, as far as they can be read.
+func sameXattrs(a, b string) bool { return maps.Equal(xattrs(a), xattrs(b)) }
+
+func xattrs(path string) map[string]string {
+	if n, err := unix.Llistxattr(path, nil); err != nil || n == 0 {
+		return nil // nearly always
+	}
+	names := make([]byte, 64<<10)
+	n, err := unix.Llistxattr(path, names)
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{}
+	value := make([]byte, 64<<10)
+	for name := range strings.SplitSeq(string(names[:n]), "\x00") {
+		if !ofResult(name) {
+			continue
+		}
+		if n, err := unix.Lgetxattr(path, name, value); err == nil {
+			out[name] = string(value[:n])
+		}
+	}
+	return out
+}
+
 // copyXattrs copies the attributes of a file that the file system of the copy takes.
 func copyXattrs(from, to *os.File) error {
 	names := make([]byte, 64<<10)
@@ -90,7 +130,7 @@ func copyXattrs(from, to *os.File) error {
 	}
 	value := make([]byte, 64<<10)
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
-		if name == "" {
+		if !ofResult(name) {
 			continue
 		}
 		n, err := unix.Fgetxattr(int(from.Fd()), name, value)

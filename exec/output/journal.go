@@ -25,7 +25,8 @@ type journal struct {
 	// Roots are the folders that were there before the commit. Dirs and Files lie below them, and are looked up there
 	// without following a link that leads out.
 	Roots []rootRef `json:"roots"`
-	// Dirs are the folders to create, parents first. Their mode and time are set when everything is in them.
+	// Dirs are the folders to create, and those whose mode or time may change, parents first. Mode and time are set when
+	// everything is in them.
 	Dirs []journalDir `json:"dirs"`
 	// Files are renamed in this order.
 	Files []journalFile `json:"files"`
@@ -55,6 +56,8 @@ type journalDir struct {
 	Mode fs.FileMode `json:"mode"`
 	// Time is the time of the last change; zero leaves it.
 	Time time.Time `json:"time,omitzero"`
+	// Existed says that the folder was there before, so that only its mode and time may change.
+	Existed bool `json:"existed,omitempty"`
 }
 
 type journalFile struct {
@@ -152,6 +155,9 @@ func (j *journal) apply(hook func(string)) (done int, err error) {
 	}
 	defer w.close()
 	for _, d := range j.Dirs {
+		if d.Existed {
+			continue
+		}
 		if err := w.roots[d.Root].mkdir(d.Path, j.Owner); err != nil {
 			return done, err
 		}
@@ -190,6 +196,9 @@ func (j *journal) undo() {
 	}
 	defer w.close()
 	for _, d := range slices.Backward(j.Dirs) {
+		if d.Existed {
+			continue
+		}
 		_ = w.roots[d.Root].root.Remove(d.Path)
 	}
 }

@@ -78,9 +78,12 @@ func (p *place) mkdir(name string, owner Owner) error {
 	return p.explain(name, err)
 }
 
-// finish gives a created folder its mode and time.
+// finish gives a folder its mode and time. One that was there before may belong to somebody else.
 func (p *place) finish(d journalDir) error {
 	err := p.root.Chmod(d.Path, d.Mode)
+	if d.Existed && errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err == nil && !d.Time.IsZero() {
 		err = p.root.Chtimes(d.Path, d.Time, d.Time)
 	}

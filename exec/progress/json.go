@@ -122,6 +122,7 @@ type outputEvent struct {
 	Files     int               `json:"files"`
 	Bytes     int64             `json:"bytes"`
 	Unchanged bool              `json:"unchanged"`
+	Notes     []string          `json:"notes"`
 }
 
 type endEvent struct {
@@ -265,7 +266,7 @@ func (d *jsonDisplay) Close(rep *exec.Report) {
 		if platforms == nil {
 			platforms = map[string]string{}
 		}
-		d.print(outputEvent{d.head("output"), o.Target, o.Type, o.Dest, full(o.Names), o.Digest, platforms, o.Files, o.Bytes, o.Unchanged})
+		d.print(outputEvent{d.head("output"), o.Target, o.Type, o.Dest, full(o.Names), o.Digest, platforms, o.Files, o.Bytes, o.Unchanged, full(o.Notes)})
 	}
 	end.head = d.head("end")
 	d.print(end)

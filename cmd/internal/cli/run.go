@@ -324,7 +324,7 @@ func (a *app) finish(rep *exec.Report, j *job, mode progress.Mode) error {
 		out = a.err // standard output has the archive
 	}
 	fmt.Fprint(out, resultsText(rep, p))
-	fmt.Fprint(a.err, fallbackText(rep))
+	fmt.Fprint(a.err, notesText(rep), fallbackText(rep))
 	if missing := missingText(rep, p); missing != "" {
 		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
 	}

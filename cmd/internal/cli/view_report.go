@@ -141,6 +141,17 @@ func fallbackText(rep *exec.Report) string {
 	return s.String()
 }
 
+// notesText says what is worth knowing of the files that were written.
+func notesText(rep *exec.Report) string {
+	var s strings.Builder
+	for _, o := range rep.Outputs {
+		for _, n := range o.Notes {
+			fmt.Fprintf(&s, "%s: %s: %s\n", o.Target, relative(o.Dest), n)
+		}
+	}
+	return s.String()
+}
+
 // resultsText lists what was written, one line an output and name of an image.
 func resultsText(rep *exec.Report, p *plan.Plan) string {
 	var b strings.Builder
