@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -14,8 +15,6 @@ import (
 	resolverconfig "github.com/moby/buildkit/util/resolver/config"
 	"github.com/pelletier/go-toml/v2"
 	"github.com/sirupsen/logrus"
-
-	"github.com/xbuild/xbuild/internal/regular"
 )
 
 // settings are the parts of buildkitd.toml that mean something here, in buildkitd's own types.
@@ -61,7 +60,7 @@ func findSettings(cfg Config) (path string, data []byte, err error) {
 	if path == "" {
 		path = cfg.fallbackFile
 	}
-	data, err = regular.ReadFile(path)
+	data, err = os.ReadFile(path)
 	switch {
 	case err == nil:
 		return path, data, nil

@@ -38,6 +38,7 @@ var onlyIn = []struct {
 			"exec/buildkit/private.go":            "a secret, which may be a pipe",
 			"exec/buildkit/session.go":            "/etc/machine-id",
 			"exec/buildkit/gowrap/main.go":        "a program of its own, which runs inside a build",
+			"exec/embedded/configfile_linux.go":   "the registry configuration of the user; that of the daemon is /dev/null if there is none",
 			"exec/embedded/namespace_linux.go":    "/proc",
 			"exec/embedded/platforms_linux.go":    "/proc",
 			"exec/embedded/preflight_linux.go":    "/proc",
