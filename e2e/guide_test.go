@@ -1,9 +1,9 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
-	"net"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +17,8 @@ import (
 
 var desktop = []string{"linux_amd64", "linux_arm64", "darwin_arm64", "windows_amd64"}
 
-// TestGuide is the main promise: the guide's Dockerfile, unmodified, for four platforms, without emulation; the same
-// programs as by emulation, several times faster.
+// TestGuide is the main promise: the guide's Dockerfile, unmodified, for four platforms, without emulation; in a soak also the same
+// programs as by emulation, and how much faster. [TestCorpus] and [TestChecked] compare smaller programs every time.
 func TestGuide(t *testing.T) {
 	dir := copyExample(t, "guide")
 	auto := fresh(t, dir)
@@ -54,6 +54,9 @@ func TestGuide(t *testing.T) {
 	if p.Counts["emulated"] != 3 || p.Counts["cross"] != 0 {
 		t.Errorf("plan of emulated: %v, want base, build-client and build-server emulated on linux/arm64", p.Counts)
 	}
+	if !parts.Soak() {
+		return
+	}
 	slow := emulated.ok(t, "run", "emulated", "--progress", "plain")
 	for _, d := range []string{"linux_amd64", "linux_arm64"} {
 		for _, name := range []string{"client", "server"} {
@@ -64,12 +67,8 @@ func TestGuide(t *testing.T) {
 	}
 	// The same two platforms by cross-compilation, on a daemon that knows nothing either.
 	fast := fresh(t, dir).ok(t, "run", "binaries", "--platform", "linux/amd64,linux/arm64", "--progress", "plain")
-	ratio := slow.wall.Seconds() / fast.wall.Seconds()
 	t.Logf("cold: auto, 4 platforms, %.1fs; auto, 2 platforms, %.1fs; emulate, 2 platforms, %.1fs; ratio of the last two %.1f",
-		first.wall.Seconds(), fast.wall.Seconds(), slow.wall.Seconds(), ratio)
-	if ratio < 4 {
-		t.Errorf("emulating takes %.1f times as long as cross-compiling, want at least 4", ratio)
-	}
+		first.wall.Seconds(), fast.wall.Seconds(), slow.wall.Seconds(), slow.wall.Seconds()/fast.wall.Seconds())
 }
 
 var summary = regexp.MustCompile(`(?m)^\S+ binaries .* (\d+) stages(?: \(\d+ shared\))?: ([^;\n]*).*$`)
@@ -97,34 +96,36 @@ func checkSecondRun(t *testing.T, w *world, dir string) {
 // talk runs a server and a client that were built for another architecture, and lets them talk.
 func talk(t *testing.T, dir string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	server := exec.CommandContext(ctx, filepath.Join(dir, "server"))
-	server.Env = []string{"ADDR=" + addr}
-	errs, err := server.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
+	greet := func() (greeting string, listened bool) {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		server := exec.CommandContext(ctx, filepath.Join(dir, "server"))
+		server.Env = []string{"ADDR=" + addr}
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() { server.Wait(); close(ended) }() // ends by being killed, or because another program has the port
+		defer func() { server.Process.Kill(); <-ended }()
+		for {
+			out, err := exec.CommandContext(ctx, filepath.Join(dir, "client"), "-server", "http://"+addr, "e2e").CombinedOutput()
+			if err == nil || ctx.Err() != nil {
+				return string(out), true
+			}
+			select {
+			case <-ended:
+				return string(out), false
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
 	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
+	got, listened := greet()
+	for n := 0; !listened && n < 10; n++ {
+		got, listened = greet()
 	}
-	defer func() { cancel(); server.Wait() }() // ends by being killed
-	if !bufio.NewScanner(errs).Scan() {
-		t.Fatal("the server ended before it said that it listens")
-	}
-	var out []byte
-	parts.Within(10*time.Second, func() bool { // it says so right before it listens
-		out, err = exec.CommandContext(ctx, filepath.Join(dir, "client"), "-server", "http://"+addr, "e2e").CombinedOutput()
-		return err == nil
-	})
-	if got := string(out); err != nil || got != "hello, e2e, from linux/arm64\n" {
-		t.Errorf("client: %q, %v", got, err)
+	if got != "hello, e2e, from linux/arm64\n" {
+		t.Errorf("client: %q", got)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/xbuild/xbuild/e2e/parts"
@@ -26,10 +27,11 @@ var suite struct {
 	sync.Once
 	bed    *parts.Bed
 	daemon *parts.Daemon // shared by the tests that need no fresh one
+	begin  sync.Mutex    // guards its start
 	xbuild string        // the program under test
 	err    error
 
-	ran, skipped int
+	ran, skipped atomic.Int32
 }
 
 func TestMain(m *testing.M) {
@@ -40,7 +42,7 @@ func TestMain(m *testing.M) {
 		}
 		suite.bed.Close()
 	}
-	fmt.Printf("end to end: %d tests ran, %d were skipped\n", suite.ran, suite.skipped)
+	fmt.Printf("end to end: %d tests ran, %d were skipped\n", suite.ran.Load(), suite.skipped.Load())
 	os.Exit(code)
 }
 
@@ -57,10 +59,10 @@ func bed(t *testing.T) *parts.Bed {
 	var missing *parts.Missing
 	switch {
 	case suite.err == nil:
-		suite.ran++
+		suite.ran.Add(1)
 		return suite.bed
 	case errors.As(suite.err, &missing) && os.Getenv("XBUILD_TEST_REQUIRE_ALL") != "1":
-		suite.skipped++
+		suite.skipped.Add(1)
 		t.Skip(suite.err)
 	}
 	t.Fatal(suite.err)

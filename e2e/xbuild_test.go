@@ -42,6 +42,8 @@ func newWorld(t *testing.T, dir string, env ...string) *world {
 func external(t *testing.T, dir string) *world {
 	t.Helper()
 	b := bed(t)
+	suite.begin.Lock()
+	defer suite.begin.Unlock()
 	if suite.daemon == nil {
 		d := filepath.Join(b.Dir, "shared")
 		if err := os.Mkdir(d, 0o755); err != nil {

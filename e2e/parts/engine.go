@@ -9,16 +9,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 )
-
-// engineModule is the folder of the module that pins the engine's programs, from where the tests run.
-const engineModule = "engine"
 
 var enginePrograms = []string{"github.com/moby/moby/v2/cmd/dockerd", "github.com/containerd/containerd/v2/cmd/containerd",
 	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"}
 
-var buildEngine sync.Once
+var buildEngine struct {
+	sync.Once
+	err error
+}
 
 // Engine is a running Docker Engine.
 type Engine struct {
@@ -39,18 +40,9 @@ func (e *Engine) Stop() {
 // minutes the first time.
 func (b *Bed) StartEngine(ctx context.Context, dir string, containerd bool) (*Engine, error) {
 	bin := filepath.Join(b.Cache, "bin")
-	var err error
-	buildEngine.Do(func() {
-		for _, p := range enginePrograms {
-			cmd := exec.CommandContext(ctx, "go", "build", "-C", engineModule, "-tags", "no_btrfs,exclude_graphdriver_btrfs", "-o", filepath.Join(bin, filepath.Base(p)), p)
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-			if out, e := cmd.CombinedOutput(); e != nil && err == nil {
-				err = fmt.Errorf("building %s: %w\n%s", p, e, out)
-			}
-		}
-	})
-	if err != nil {
-		return nil, err
+	buildEngine.Do(func() { buildEngine.err = b.buildEnginePrograms(ctx, bin) })
+	if buildEngine.err != nil {
+		return nil, buildEngine.err
 	}
 	e := &Engine{Address: "unix://" + filepath.Join(dir, "d.sock")}
 	e.Client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -61,6 +53,28 @@ func (b *Bed) StartEngine(ctx context.Context, dir string, containerd bool) (*En
 		return nil, err
 	}
 	return e, nil
+}
+
+// buildEnginePrograms compiles what the module in the directory engine pins.
+func (b *Bed) buildEnginePrograms(ctx context.Context, bin string) error {
+	suite, err := run(ctx, "go", "env", "GOMOD")
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(filepath.Join(b.Cache, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	module := filepath.Join(filepath.Dir(strings.TrimSpace(suite)), "engine")
+	for _, p := range enginePrograms {
+		cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-tags", "no_btrfs,exclude_graphdriver_btrfs", "-o", filepath.Join(bin, filepath.Base(p)), p)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", p, err, out)
+		}
+	}
+	return nil
 }
 
 func (b *Bed) startEngine(ctx context.Context, e *Engine, dir, bin string, containerd bool) error {

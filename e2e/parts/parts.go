@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -42,7 +43,15 @@ type Bed struct {
 	// Buildkitd and Buildctl are paths of programs.
 	Buildkitd, Buildctl string
 
+	mu      sync.Mutex
 	closers []func()
+}
+
+// atClose adds something that [Bed.Close] does.
+func (b *Bed) atClose(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closers = append(b.closers, f)
 }
 
 // programs are needed on PATH, with the Debian package of each.
@@ -91,7 +100,7 @@ func Open(ctx context.Context, log func(format string, args ...any)) (*Bed, erro
 		return nil, err
 	}
 	b := &Bed{Cache: cache, Dir: dir}
-	b.closers = append(b.closers, func() { os.RemoveAll(dir) })
+	b.atClose(func() { os.RemoveAll(dir) })
 	if err := b.open(ctx, log); err != nil {
 		b.Close()
 		return nil, err
@@ -119,7 +128,7 @@ func OpenBare(ctx context.Context, log func(format string, args ...any)) (*Bed, 
 		return nil, err
 	}
 	b := &Bed{Cache: cache, Dir: dir}
-	b.closers = append(b.closers, func() { os.RemoveAll(dir) })
+	b.atClose(func() { os.RemoveAll(dir) })
 	log("building buildkitd and buildctl")
 	if err = b.tools(ctx); err == nil {
 		b.Mirror, err = b.startRegistry(ctx, "mirror", filepath.Join(dir, "mirror"))
@@ -135,11 +144,12 @@ func OpenBare(ctx context.Context, log func(format string, args ...any)) (*Bed, 
 }
 
 func (b *Bed) open(ctx context.Context, log func(format string, args ...any)) error {
+	// Several packages may be tested at once, each with a registry of its own over the folder of images; one makes them.
 	unlock, err := lock(filepath.Join(b.Cache, "lock"))
 	if err != nil {
 		return err
 	}
-	b.closers = append(b.closers, unlock) // the registry's folder has one user at a time
+	defer unlock()
 	log("building buildkitd and buildctl")
 	if err := b.tools(ctx); err != nil {
 		return err
@@ -191,7 +201,7 @@ func cacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// lock waits until no other test run uses the cache folder.
+// lock waits until no other test run makes what is in the cache folder.
 func lock(path string) (func(), error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

@@ -1,15 +1,15 @@
 package parts
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"time"
 )
@@ -38,25 +38,37 @@ type Registry struct {
 
 // StartRegistry runs a registry of its own, which is empty.
 func (b *Bed) StartRegistry(ctx context.Context, name string) (*Registry, error) {
-	addr, err := lastingAddress()
-	if err != nil {
-		return nil, err
+	r := &Registry{bed: b, name: name, config: filepath.Join(b.Dir, name+".yml"), store: filepath.Join(b.Dir, name), stop: func() {}}
+	b.atClose(func() { r.stop() })
+	var err error
+	for range 10 { // another program may take the port that was chosen
+		r.Address = lastingAddress()
+		if err = os.WriteFile(r.config, []byte(registryConfig(r.store, r.Address, "")), 0o644); err != nil {
+			return nil, err
+		}
+		if err = r.Restart(ctx); err == nil {
+			break
+		}
 	}
-	r := &Registry{Address: addr, bed: b, name: name, config: filepath.Join(b.Dir, name+".yml"), store: filepath.Join(b.Dir, name)}
-	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", r.store, addr)
-	if err := os.WriteFile(r.config, []byte(text), 0o644); err != nil {
-		return nil, err
-	}
-	b.closers = append(b.closers, func() { r.stop() })
-	return r, r.Restart(ctx)
+	return r, err
 }
 
 // Restart runs it again, at the same address and with the same content. It must not run.
 func (r *Registry) Restart(ctx context.Context) (err error) {
-	if r.PID, r.stop, err = start(filepath.Join(r.bed.Dir, r.name+".log"), "docker-registry", "serve", r.config); err != nil {
+	log := filepath.Join(r.bed.Dir, r.name+".log")
+	if r.PID, r.stop, err = start(log, "docker-registry", "serve", r.config); err != nil {
 		return err
 	}
-	return ready(ctx, r.name, func() bool { return answers(r.Address) })
+	refused := false
+	err = ready(ctx, r.name, func() bool {
+		text, _ := os.ReadFile(log) // it may not be there yet
+		refused = bytes.Contains(text, []byte("address already in use"))
+		return refused || answers(r.Address)
+	})
+	if refused {
+		err = fmt.Errorf("%s is in use", r.Address)
+	}
+	return err
 }
 
 // Renew ends it, empties it and runs it again.
@@ -70,30 +82,35 @@ func (r *Registry) Renew(ctx context.Context) error {
 
 // startRegistryWith adds options to the http section and sections to the configuration.
 func (b *Bed) startRegistryWith(ctx context.Context, name, store, listen, more string) (string, error) {
-	addr, err := freeAddress()
+	config, log := filepath.Join(b.Dir, name+".yml"), filepath.Join(b.Dir, name+".log")
+	if err := os.WriteFile(config, []byte(registryConfig(store, "127.0.0.1:0", listen)+more), 0o644); err != nil {
+		return "", err
+	}
+	_, stop, err := start(log, "docker-registry", "serve", config)
 	if err != nil {
 		return "", err
 	}
-	config := filepath.Join(b.Dir, name+".yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q%s}\n%s", store, addr, listen, more)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-		return "", err
+	b.atClose(stop)
+	addr := ""
+	return addr, ready(ctx, name, func() bool { addr = listensOn(log); return addr != "" })
+}
+
+// registryConfig is the configuration of a registry over a folder. It logs the address that it listens on.
+func registryConfig(store, addr, listen string) string {
+	return fmt.Sprintf("version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q%s}\n",
+		store, addr, listen)
+}
+
+var listening = regexp.MustCompile(`msg="listening on ([^",]+)`)
+
+// listensOn is the address that a registry says it listens on; empty if it has not said so yet. The registry chose the port
+// itself, so no other program can have it.
+func listensOn(log string) string {
+	text, _ := os.ReadFile(log) // it may not be there yet
+	if m := listening.FindSubmatch(text); m != nil {
+		return string(m[1])
 	}
-	_, stop, err := start(filepath.Join(b.Dir, name+".log"), "docker-registry", "serve", config)
-	if err != nil {
-		return "", err
-	}
-	b.closers = append(b.closers, stop)
-	if listen != "" {
-		return addr, ready(ctx, name, func() bool {
-			c, err := net.Dial("tcp", addr)
-			if err == nil {
-				c.Close()
-			}
-			return err == nil
-		})
-	}
-	return addr, ready(ctx, name, func() bool { return answers(addr) })
+	return ""
 }
 
 // answers reports whether a registry is at an address.
@@ -186,25 +203,6 @@ func ready(ctx context.Context, name string, ok func() bool) error {
 	return nil
 }
 
-// freeAddress finds a port of the loopback that nobody listens on.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
-// lastingAddress finds a port of the loopback that no connection takes while nobody listens on it: it is below those that the
-// kernel gives to connections.
-func lastingAddress() (string, error) {
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String(), nil
-		}
-	}
-	return "", errors.New("no port between 20000 and 30000 is free")
-}
+// lastingAddress is an address of the loopback whose port is below those that the kernel gives to connections, so that none of
+// them takes it while a registry is restarted.
+func lastingAddress() string { return fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)) }

@@ -22,3 +22,6 @@ func Volume(usual, soak int) int {
 		return n
 	}
 }
+
+// Soak reports whether this is a soak, where a test may take many minutes.
+func Soak() bool { return os.Getenv("XBUILD_TEST_VOLUME") != "" }

@@ -4,7 +4,6 @@ package buildkit
 
 import (
 	"fmt"
-	"net"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -132,12 +131,7 @@ func TestInlineCache(t *testing.T) {
 }
 
 func TestCacheThatCannotBeWritten(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead := fmt.Sprintf("localhost:%d/x:1", closed.Addr().(*net.TCPAddr).Port)
-	closed.Close()
+	dead := refusing(t) + "/x:1"
 	for _, required := range []bool{false, true} {
 		p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /\n"})
 		p.target("x", "linux/amd64", func(b *schema.Build) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -94,21 +95,17 @@ func setUp(buildkitd, registry string) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %v\n%s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	bed.registry = fmt.Sprintf("localhost:%d", l.Addr().(*net.TCPAddr).Port)
-	l.Close()
 	config := filepath.Join(dir, "registry.yml")
-	text := fmt.Sprintf("version: 0.1\nstorage: {filesystem: {rootdirectory: %s/registry}}\nhttp: {addr: %s}\n", dir, bed.registry)
+	text := fmt.Sprintf("version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s/registry}}\nhttp: {addr: \"127.0.0.1:0\"}\n", dir)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
-	registryServer, err := start(dir, "registry", "tcp", bed.registry, registry, "serve", config)
+	listening := regexp.MustCompile(`msg="listening on 127\.0\.0\.1:(\d+)`) // it chose the port, so no other program can have it
+	registryServer, err := start(dir, "registry", func(s *server) bool { return listening.MatchString(s.words()) }, registry, "serve", config)
 	if err != nil {
 		return err
 	}
+	bed.registry = "localhost:" + listening.FindStringSubmatch(registryServer.words())[1]
 	bed.stop = append(bed.stop, registryServer.stop)
 	return keepDaemon(buildkitd, dir)
 }
@@ -178,7 +175,14 @@ insecure-entitlements = ["network.host", "security.insecure"]
 		return "", nil, err
 	}
 	// In namespaces of its own a killed daemon leaves no step and no mount behind.
-	d, err = start(dir, name, "unix", socket, "sh", "-c",
+	accepts := func(*server) bool {
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}
+	d, err = start(dir, name, accepts, "sh", "-c",
 		`mount --make-rprivate / && mount -t proc proc /proc && exec "$@"`, "sh", buildkitd, "--config", config)
 	return "unix://" + socket, d, err
 }
@@ -208,8 +212,8 @@ func (s *server) stop() {
 	}
 }
 
-// start runs a server and waits until it accepts connections.
-func start(dir, name, network, address, program string, args ...string) (*server, error) {
+// start runs a server and waits until it is ready.
+func start(dir, name string, ready func(*server) bool, program string, args ...string) (*server, error) {
 	s := &server{log: filepath.Join(dir, name+".log"), gone: make(chan struct{})}
 	log, err := os.Create(s.log)
 	if err != nil {
@@ -234,8 +238,7 @@ func start(dir, name, network, address, program string, args ...string) (*server
 		close(s.gone)
 	}()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial(network, address); err == nil {
-			c.Close()
+		if ready(s) {
 			return s, nil
 		}
 	}
@@ -247,4 +250,22 @@ func timeout(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// refusing is an address at which every connection is refused as long as the test runs: its port is taken, and nobody listens.
+func refusing(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("localhost:%d", name.(*syscall.SockaddrInet4).Port)
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/buildkit/bktest"
+	"github.com/xbuild/xbuild/internal/volume"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 )
@@ -278,9 +279,6 @@ func (f *faulty) try(t *testing.T, fault bktest.Fault) (hit bool) {
 	nothingGoesOn(t, id)
 	f.proxy.Thaw()
 	f.checkReport(t, rep, err)
-	if took > 30*time.Second {
-		t.Errorf("it took %s", took)
-	}
 	if left, _ := filepath.Glob(filepath.Join(f.dir, ".*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
@@ -361,7 +359,8 @@ func nothingGoesOn(t *testing.T, id string) {
 	t.Errorf("goroutines are left:\n%s", strings.Join(left, "\n\n"))
 }
 
-// TestFaults lets every call of a run fail in every way, and messages in its sessions.
+// TestFaults lets calls of a run fail in every way, and messages in its sessions: in a soak every call, else one of twelve, another
+// one for each way.
 func TestFaults(t *testing.T) {
 	dial(t) // starts the bed
 	temp := t.TempDir()
@@ -381,17 +380,24 @@ func TestFaults(t *testing.T) {
 			})
 		})
 	}
-	const parts = 3
-	for _, mode := range bktest.Modes {
+	parts, step, grow := 1, 12, 1
+	if volume.Soak() {
+		parts, step, grow = 3, 3, 3
+	}
+	for i, mode := range bktest.Modes {
 		for part := range parts {
 			if mode == bktest.Slow && part > 0 {
 				break // a third of the calls is enough for what is no error
 			}
-			each(fmt.Sprint(mode, "-", part), bktest.Fault{Mode: mode, Call: part}, func(k int) int { return k + parts }, 30)
+			first := part
+			if parts == 1 {
+				first = i * step / len(bktest.Modes)
+			}
+			each(fmt.Sprint(mode, "-", part), bktest.Fault{Mode: mode, Call: first}, func(k int) int { return k + step }, 30)
 		}
 		// What comes through a session is hundreds of messages, most of them alike. None of them can get lost alone.
 		if mode != bktest.Lost {
-			each("session-"+string(mode), bktest.Fault{Mode: mode, InSession: true}, func(k int) int { return k + 5 + k/3 }, 25)
+			each("session-"+string(mode), bktest.Fault{Mode: mode, InSession: true}, func(k int) int { return k + 5 + k/grow }, 25)
 		}
 	}
 	all.Wait()
@@ -443,8 +449,8 @@ func TestFrozen(t *testing.T) {
 				b.dialed.Store(false) // or Node would know
 				b.patience = hasty
 				proxy.Inject(&bktest.Fault{Mode: bktest.Freeze, Call: k})
-				began := time.Now()
-				err = ask(timeout(t, time.Minute), b)
+				ctx := timeout(t, time.Minute)
+				err = ask(ctx, b)
 				b.Close()
 				if !proxy.Hit() {
 					if k == 0 {
@@ -461,8 +467,8 @@ func TestFrozen(t *testing.T) {
 				if !gone {
 					t.Errorf("at %s: %T: %v", proxy.Calls()[k], err, err)
 				}
-				if took := time.Since(began); took > 5*time.Second {
-					t.Errorf("at %s: noticed after %s", proxy.Calls()[k], took)
+				if ctx.Err() != nil {
+					t.Errorf("at %s: not noticed within a minute", proxy.Calls()[k])
 				}
 			}
 		})

@@ -212,18 +212,13 @@ func TestCancelLeavesTheDestination(t *testing.T) {
 	p.target("x", "linux/amd64", func(b *schema.Build) { b.Outputs = p.local("out") })
 	pl := p.plan("x")
 	ctx, cancel := context.WithCancel(timeout(t, time.Minute))
-	var at time.Time
 	o := p.runWith(ctx, pl, exec.Options{}, func(e exec.Event) {
 		if e.Type == exec.StepLog && strings.Contains(string(e.Data), "sleeping") {
-			at = time.Now()
-			cancel()
+			cancel() // the step would sleep for ten minutes
 		}
 	})
 	if !errors.Is(o.err, context.Canceled) {
 		t.Fatalf("error = %v, want that of the context", o.err)
-	}
-	if d := time.Since(at); d > 3*time.Second {
-		t.Errorf("it took %s to end", d)
 	}
 	p.wantTree("out", map[string]string{"file": "old\n"})
 }

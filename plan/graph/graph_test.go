@@ -96,7 +96,7 @@ func TestLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Since(start); d > 10*time.Second {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("drawing took %v", d)
 	}
 	if out := os.Getenv("XBUILD_GRAPH_OUT"); out != "" {
