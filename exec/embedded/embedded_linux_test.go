@@ -311,8 +311,10 @@ func TestLeftoversAreCleared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(view), "/executor/leftover") || strings.Contains(string(view), "/buildkit-mount1") {
-		t.Error("the daemon still sees the leftover mounts")
+	for _, l := range strings.Split(string(view), "\n") { // those of other daemons on this machine are there too
+		if strings.Contains(l, cfg.StateDir) && (strings.Contains(l, "/executor/leftover") || strings.Contains(l, "/buildkit-mount1 ")) {
+			t.Errorf("the daemon still sees the leftover mount %s", l)
+		}
 	}
 	if _, err := runStep(t.Context(), t, addr, runtime.GOARCH, "write", "/result", "x"); err != nil {
 		t.Errorf("the build: %v", err)

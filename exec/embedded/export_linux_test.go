@@ -10,3 +10,6 @@ func BecomeVersion(program string) {
 		protocol, storeFormat = m[1], m[2]
 	}
 }
+
+// DrainLimit is how long a daemon waits for builds that are running.
+const DrainLimit = drainLimit
