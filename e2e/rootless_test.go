@@ -155,7 +155,7 @@ func TestUnreadableFile(t *testing.T) {
 // TestRootless: an ordinary user builds without any image, and from the guide's Dockerfile.
 func TestRootless(t *testing.T) {
 	w, p := rootless(t, copyExample(t, "no-registry"))
-	w.ok(t, "run", "binaries", "--platform", "linux/arm64,windows/amd64", "--var", "GOROOT="+runtime.GOROOT(), "--progress", "plain")
+	w.ok(t, "run", "binaries", "--platform", "linux/arm64,windows/amd64", "--var", "GOROOT="+runtime.GOROOT(), "--allow", "fs.read="+runtime.GOROOT(), "--progress", "plain")
 	for slug, name := range map[string]string{"linux_arm64": "hello", "windows_amd64": "hello.exe"} {
 		if got := machine(t, filepath.Join(w.dir, "bin", slug, name)); got != machines[slug] {
 			t.Errorf("bin/%s/%s is %s, want %s", slug, name, got, machines[slug])

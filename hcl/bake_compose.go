@@ -17,7 +17,7 @@ func isCompose(name string) bool {
 }
 
 func (l *bakeLoader) composeEnv() compose.Env {
-	env := compose.Env{Dir: l.env.Dir, Vars: l.env.Vars}
+	env := compose.Env{Dir: l.env.Dir, Vars: l.env.Vars, Remote: l.env.Remote}
 	if l.env.Environ == nil || l.env.on("BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP") {
 		return env
 	}

@@ -43,13 +43,16 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 			return
 		}
 		it := b.stringItem(spec, v)
+		p, here := schema.CutWorkingDir(it.text)
 		switch {
+		case here:
+			b.out.Dockerfile = resolvePath(p, b.env.Dir)
 		case schema.ParseRef(b.out.Context).Remote():
 			b.out.Dockerfile = it.text
 		case it.base != "":
-			b.out.Dockerfile = resolvePath(it.text, it.base)
+			b.out.Dockerfile = treePath(it.text, it.base)
 		default:
-			b.out.Dockerfile = resolvePath(it.text, b.out.Context)
+			b.out.Dockerfile = treePath(it.text, b.out.Context)
 		}
 	},
 	"dockerfile-inline": func(b *builder, _ *schema.Attribute, v *value) { b.out.DockerfileInline = orEmpty(v).one.text },

@@ -14,6 +14,19 @@ func resolvePath(p, base string) string {
 	return filepath.Join(base, p)
 }
 
+// treePath is resolvePath for what a build reads. A path that stands in a file of a source that is not on this machine
+// never leaves that source: an absolute one begins at its root, which is also as far up as it goes.
+func treePath(p, base string) string {
+	in, ok := inside(base)
+	if _, done := inside(p); !ok || done {
+		return resolvePath(p, base)
+	}
+	if !filepath.IsAbs(p) {
+		p = filepath.Join("/", in, p)
+	}
+	return filepath.Join(RemoteRoot, filepath.Clean(p))
+}
+
 // context resolves the main context.
 func (b *builder) context(it item) string {
 	switch ref := schema.ParseRef(it.text); {
@@ -27,7 +40,7 @@ func (b *builder) context(it item) string {
 	case ref.Kind == schema.UnknownRef:
 		b.unknownScheme(it)
 	}
-	return resolvePath(it.text, it.base)
+	return treePath(it.text, it.base)
 }
 
 // namedContext resolves one value of contexts.
@@ -45,7 +58,7 @@ func (b *builder) namedContext(name string, it item) string {
 	case ref.Kind == schema.UnknownRef:
 		b.unknownScheme(it)
 	}
-	return resolvePath(it.text, it.base)
+	return treePath(it.text, it.base)
 }
 
 // isLink reports whether a context is one of those that only named contexts can be.

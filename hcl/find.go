@@ -25,8 +25,10 @@ var overrideNames = []string{"xbuild.override.hcl", "xbuild.override.hcl.json"}
 
 // FindAll returns the build files to read when none is named: the xbuild.hcl of dir; else what Bake reads in dir, which
 // are all files of its names; else the xbuild.hcl of a folder above, as [Find] does. An xbuild.override.hcl beside an
-// xbuild.hcl is read after it. ignored are Bake's files that an xbuild.hcl stands before.
-func FindAll(dir string) (files, ignored []string, err error) {
+// xbuild.hcl is read after it. ignored are Bake's files that an xbuild.hcl stands before. Files above dir must be trusted: for
+// a file and its directory, trusted gives an error that says to whom they belong if it is nobody whose files are read
+// unasked. Nil trusts everybody.
+func FindAll(dir string, trusted func(path string) error) (files, ignored []string, err error) {
 	for _, name := range bakeNames {
 		if isFile(filepath.Join(dir, name)) {
 			files = append(files, filepath.Join(dir, name))
@@ -44,7 +46,16 @@ func FindAll(dir string) (files, ignored []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return withOverride(found), nil, nil
+	files = withOverride(found)
+	for _, f := range files {
+		if trusted == nil || filepath.Dir(f) == filepath.Clean(dir) {
+			continue
+		}
+		if err := trusted(f); err != nil {
+			return nil, nil, err
+		}
+	}
+	return files, nil, nil
 }
 
 func withOverride(path string) []string {

@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -46,6 +47,9 @@ type Env struct {
 	Glob func(pattern string) ([]string, error)
 	// Git is the repository of the working directory; nil if there is none.
 	Git *Git
+	// Remote says that build files come from elsewhere, also if Source is zero, which it is for a single file. Then nothing
+	// of this machine is read that does not have to be named: no .env, no environment files of services.
+	Remote bool
 	// Source is where the build files come from; the zero value stands for this machine. Files of xbuild's dialect that
 	// come from a git repository or an archive have a Path below [RemoteRoot].
 	Source Source
@@ -64,6 +68,9 @@ type Env struct {
 	// the places of outputs can be written to.
 	Portable bool
 }
+
+// ErrNotGranted is what errors of Stat, ReadFile and Glob wrap for paths that the build files may not use.
+var ErrNotGranted = errors.New("not granted")
 
 func (e *Env) now() time.Time {
 	if e.Now == nil {

@@ -77,7 +77,7 @@ func (in *includer) patterns(f *File) []item {
 
 // include adds the files that one element names, in the order of their paths.
 func (in *includer) include(f *File, it item) {
-	p := resolvePath(it.text, f.dir())
+	p := treePath(it.text, f.dir())
 	paths := []string{p}
 	if strings.ContainsAny(it.text, "*?[") && in.env.Glob != nil {
 		var err error

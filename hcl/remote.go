@@ -69,7 +69,8 @@ func inside(p string) (string, bool) {
 }
 
 // relocate turns the paths of a target, which the front end took to be relative to its file, into what they are for a file
-// of the source: contexts are folders of the source, and outputs belong into the working directory dir.
+// of the source: contexts are directories of the source, and what is on this machine in any case (outputs, secrets, keys, local
+// caches) belongs into the working directory dir.
 func (s Source) relocate(t *schema.Target, dir string, r *reporter) {
 	builds := []*schema.Build{&t.Base}
 	for _, p := range t.Platforms {
@@ -98,9 +99,34 @@ func (s Source) relocate(t *schema.Target, dir string, r *reporter) {
 				}
 			}
 		}
-		for i, o := range b.Outputs {
-			if rel, ok := inside(o.Dest); ok {
-				b.Outputs[i].Dest = filepath.Join(dir, filepath.FromSlash(rel))
+		eachOwn(b, func(p *string) {
+			if rel, ok := inside(*p); ok {
+				*p = filepath.Join(dir, filepath.FromSlash(rel))
+			}
+		})
+	}
+}
+
+// eachOwn calls f with the paths of a build that are on this machine wherever the build file comes from.
+func eachOwn(b *schema.Build, f func(*string)) {
+	for i := range b.Outputs {
+		f(&b.Outputs[i].Dest)
+	}
+	for i := range b.Secrets {
+		f(&b.Secrets[i].Src)
+	}
+	for i := range b.SSH {
+		for j := range b.SSH[i].Paths {
+			f(&b.SSH[i].Paths[j])
+		}
+	}
+	for _, caches := range [][]schema.Cache{b.CacheFrom, b.CacheTo} {
+		for _, c := range caches {
+			for _, key := range []string{"src", "dest"} {
+				if p, ok := c.Attrs[key]; ok && c.Type == "local" {
+					f(&p)
+					c.Attrs[key] = p
+				}
 			}
 		}
 	}

@@ -284,7 +284,7 @@ func seenFrom(spec *schema.Attribute, it item, dir string) string {
 	if spec.PathBase != schema.PathFile || it.base == dir {
 		return it.text
 	}
-	return resolvePath(it.text, it.base)
+	return treePath(it.text, it.base)
 }
 
 // outputValue is an output as an object of strings.

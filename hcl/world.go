@@ -118,7 +118,7 @@ func fileFunc(env Env, dir string) function.Function {
 		Params:      []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:        function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			p := resolvePath(args[0].AsString(), dir)
+			p := treePath(args[0].AsString(), dir)
 			if env.ReadFile == nil {
 				return cty.NilVal, errors.New("files cannot be read here")
 			}
@@ -143,7 +143,11 @@ func fileExistsFunc(env Env, dir string) function.Function {
 			if env.Stat == nil {
 				return cty.NilVal, errors.New("files cannot be looked for here")
 			}
-			st, err := env.Stat(resolvePath(args[0].AsString(), dir))
+			p := treePath(args[0].AsString(), dir)
+			st, err := env.Stat(p)
+			if errors.Is(err, ErrNotGranted) {
+				return cty.NilVal, function.NewArgErrorf(0, "%s cannot be looked for: %v", p, pathErr(err))
+			}
 			return cty.BoolVal(err == nil && !st.IsDir()), nil
 		},
 	})

@@ -1,6 +1,8 @@
 # Five platforms with nothing but BuildKit and the Go of this machine: no image is pulled, no registry is asked.
 #
-#   xbuild run      bin/linux_amd64/hello, bin/linux_arm_v7/hello, bin/windows_amd64/hello.exe, ...
+#   xbuild run --allow fs.read=/usr/local/go     bin/linux_amd64/hello, bin/linux_arm_v7/hello, bin/windows_amd64/hello.exe, ...
+#
+# The toolchain lies outside the project, so the command line must grant that it is read.
 
 variable "GOROOT" {
   description = "A Go toolchain as unpacked from go.dev: `go env GOROOT` of this machine."

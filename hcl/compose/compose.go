@@ -21,6 +21,8 @@ type Env struct {
 	Environ map[string]string
 	// Vars win over the environment and over .env.
 	Vars map[string]string
+	// Remote says that the compose files come from elsewhere: then neither .env nor any other file of this machine is read.
+	Remote bool
 }
 
 // Definition is what the files define. The group "default" that Bake adds holds all of Targets.

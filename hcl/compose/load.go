@@ -67,6 +67,11 @@ func (l *load) project() (*types.Project, error) {
 	if err := schema.Validate(model); err != nil {
 		return nil, err
 	}
+	if l.env.Remote {
+		if err := checkEnvFiles(model); err != nil {
+			return nil, err
+		}
+	}
 	return loader.ModelToProject(model, loader.ToOptions(&details, []func(*loader.Options){l.options, func(o *loader.Options) {
 		o.Profiles = []string{"*"}
 	}}), details)
@@ -103,6 +108,9 @@ var errPanic = errors.New("a value has a type that is not allowed in its place")
 func (l *load) options(o *loader.Options) {
 	o.SkipNormalization = true
 	o.SkipConsistencyCheck = l.single
+	if l.env.Remote {
+		refuseFiles(o)
+	}
 	if o.Interpolate != nil {
 		o.Interpolate.Substitute = l.substitute
 	}
@@ -148,6 +156,10 @@ func (l *load) environ() (types.Mapping, error) {
 	out := types.Mapping{}
 	maps.Copy(out, l.env.Environ)
 	path := filepath.Join(l.env.Dir, ".env")
+	if l.env.Remote {
+		maps.Copy(out, l.env.Vars)
+		return out, nil
+	}
 	if st, err := os.Stat(path); err == nil && !st.IsDir() {
 		text, err := regular.ReadFile(path)
 		if err != nil {

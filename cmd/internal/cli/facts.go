@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/internal/regular"
@@ -37,7 +36,7 @@ func (a *app) planWith(cfg *schema.Config, req plan.Request, facts plan.Facts) (
 
 // gather reads what a plan needs to know about the world.
 func gather(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend) (plan.Facts, error) {
-	facts := plan.Facts{Dockerfiles: readDockerfiles(cfg), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
+	facts := plan.Facts{Dockerfiles: readDockerfiles(plan.Choices(cfg, req)), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
 	if b == nil {
 		facts.Files = filesFacts(plan.Needs(cfg, req, facts).Files)
 		return facts, nil
@@ -55,47 +54,45 @@ func gather(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Ba
 	return facts, err
 }
 
-func readDockerfiles(cfg *schema.Config) map[string]plan.DockerfileFact {
+// readDockerfiles reads the Dockerfiles of builds, and no others: what may be read was checked for these.
+func readDockerfiles(builds []plan.Choice) map[string]plan.DockerfileFact {
 	out := map[string]plan.DockerfileFact{}
-	for _, t := range cfg.Targets {
-		builds := []*schema.Build{&t.Base}
-		for _, q := range t.Platforms {
-			builds = append(builds, t.On(q))
+	for _, b := range builds {
+		key := plan.FileKey(b.Values)
+		if _, ok := out[key]; ok {
+			continue
 		}
-		for _, v := range builds {
-			key := plan.FileKey(v)
-			if _, ok := out[key]; ok {
-				continue
-			}
-			switch {
-			case v.DockerfileInline != "":
-				out[key] = plan.DockerfileFact{Text: v.DockerfileInline}
-			case filepath.IsAbs(v.Dockerfile):
-				text, err := regular.ReadFile(v.Dockerfile)
-				if os.IsNotExist(err) && filepath.Base(v.Dockerfile) == "Dockerfile" {
-					// BuildKit takes the lower-case name too.
-					if t2, err2 := regular.ReadFile(filepath.Join(filepath.Dir(v.Dockerfile), "dockerfile")); err2 == nil {
-						text, err = t2, nil
-					}
-				}
-				out[key] = plan.DockerfileFact{Text: string(text)}
-				if err != nil {
-					out[key] = plan.DockerfileFact{Err: errText(err).Error()}
-				}
-			}
+		switch {
+		case b.Values.DockerfileInline != "":
+			out[key] = plan.DockerfileFact{Text: b.Values.DockerfileInline}
+		case filepath.IsAbs(b.Values.Dockerfile):
+			out[key] = readDockerfile(b.Values.Dockerfile)
 		}
 	}
 	return out
 }
 
-// checkContexts refuses folders that are not there, and named contexts whose links lead outside them: BuildKit sends a
-// link as it is, so what it points at would be missing in the build.
+func readDockerfile(path string) plan.DockerfileFact {
+	text, err := regular.ReadFile(path)
+	if os.IsNotExist(err) && filepath.Base(path) == "Dockerfile" {
+		// BuildKit takes the lower-case name too.
+		if t2, err2 := regular.ReadFile(filepath.Join(filepath.Dir(path), "dockerfile")); err2 == nil {
+			text, err = t2, nil
+		}
+	}
+	if err != nil {
+		return plan.DockerfileFact{Err: errText(err).Error()}
+	}
+	return plan.DockerfileFact{Text: string(text)}
+}
+
+// checkContexts refuses contexts that are no directories that are there.
 func checkContexts(cfg *schema.Config, p *plan.Plan) diag.List {
 	var out diag.List
 	done := map[string]bool{}
 	for _, b := range p.Builds {
 		t := cfg.Target(b.Target)
-		check := func(dir, attr, what string, links bool) {
+		check := func(dir, attr, what string) {
 			if !filepath.IsAbs(dir) || done[dir+what] {
 				return
 			}
@@ -106,41 +103,17 @@ func checkContexts(cfg *schema.Config, p *plan.Plan) diag.List {
 				out = out.Errorf("context-missing", t.At(attr), "A context folder cannot be read", "%s of target %s is %s: %v.", what, t.Name, dir, errText(err))
 			case !st.IsDir():
 				out = out.Errorf("context-missing", t.At(attr), "A context is not a folder", "%s of target %s is %s.", what, t.Name, dir)
-			case links:
-				if link, to := outsideLink(dir); link != "" {
-					out = out.Errorf("context-link", t.At(attr), "A named context has a link that leads outside it",
-						"%s of target %s is %s, where %s points to %s.", what, t.Name, dir, link, to)
-					out[len(out)-1].Advice = "use a folder that is complete in itself; for Go, a toolchain as unpacked from go.dev and not the distribution's"
-				}
 			}
 		}
-		check(b.Values.Context, "context", "the context", false)
+		check(b.Values.Context, "context", "the context")
 		names := make([]string, 0, len(b.Values.Contexts))
 		for n := range b.Values.Contexts {
 			names = append(names, n)
 		}
 		slices.Sort(names)
 		for _, n := range names {
-			check(b.Values.Contexts[n], "contexts", fmt.Sprintf("the named context %q", n), true)
+			check(b.Values.Contexts[n], "contexts", fmt.Sprintf("the named context %q", n))
 		}
 	}
 	return out
-}
-
-// outsideLink finds a relative link in the upper two levels of dir that climbs out of it.
-func outsideLink(dir string) (link, to string) {
-	for _, pattern := range []string{"*", "*/*"} {
-		entries, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is valid
-		for _, e := range entries {
-			target, err := os.Readlink(e)
-			if err != nil || filepath.IsAbs(target) {
-				continue
-			}
-			full := filepath.Join(filepath.Dir(e), target)
-			if rel, err := filepath.Rel(dir, full); err == nil && (rel == ".." || strings.HasPrefix(rel, "../")) {
-				return strings.TrimPrefix(e, dir+"/"), target
-			}
-		}
-	}
-	return "", ""
 }

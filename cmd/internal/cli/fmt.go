@@ -76,7 +76,7 @@ func (a *app) formatFiles(names []string) ([]formatFile, error) {
 		if err != nil {
 			return nil, &exitError{ExitUsage, err}
 		}
-		found, _, err := hcl.FindAll(dir)
+		found, _, err := hcl.FindAll(dir, a.trusted)
 		if err != nil {
 			return nil, &exitError{ExitUsage, err}
 		}

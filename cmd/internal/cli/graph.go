@@ -51,6 +51,7 @@ func (a *app) graphCommand() *cobra.Command {
 		},
 	}
 	in.register(c)
+	in.registerAllow(c)
 	c.Flags().StringVar(&format, "format", "dot", strings.Join(graphFormats, ", "))
 	c.Flags().BoolVar(&offline, "offline", false, "ask no BuildKit; assume linux and this machine's architecture")
 	return c

@@ -32,6 +32,8 @@ type inputFlags struct {
 	strategy  string
 	remote    remoteSource
 	allow     []string
+	// access is what the build files may use of this machine; it is there once they are read.
+	access *access
 
 	bake bakeFlags
 }
@@ -252,10 +254,7 @@ func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir str
 		if out, def.env.Source, err = a.readRemote(ctx, f.remote, dir, there); err != nil {
 			return nil, err
 		}
-		def.env.CmdContext = f.remote.cmdContext
-		if def.env.Source.URL != "" {
-			a.remoteWorld(ctx, &def.env, f.remote)
-		}
+		def.env.CmdContext, def.env.Remote = f.remote.cmdContext, true
 	} else if len(paths) == 0 {
 		var err error
 		if paths, err = a.find(dir); err != nil {
@@ -272,13 +271,21 @@ func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir str
 		}
 		out = append(out, t)
 	}
+	var err error
+	if f.access, err = a.newAccess(f, dir, out); err != nil {
+		return nil, err
+	}
+	f.access.guard(&def.env, out)
+	if f.remote.url != "" {
+		a.remoteWorld(ctx, &def.env, f.remote, len(out) > 0 && hcl.Dialect(out[0].path) == schema.XbuildDialect)
+	}
 	return out, nil
 }
 
 // env is the world in which the build files are evaluated.
 func (f *inputFlags) env(dir string, targets []string) (hcl.Env, error) {
 	env := hcl.Env{Dir: dir, Strategy: schema.Strategy(f.strategy), Getenv: os.LookupEnv, Environ: os.Environ, Vars: map[string]string{}, Sets: f.sets,
-		LocalPlatform: localPlatform(), Stat: os.Stat, ReadFile: regular.ReadFile, Glob: filepath.Glob, Git: git.At(dir), StdoutIsTerminal: isTerminal(os.Stdout)}
+		LocalPlatform: localPlatform(), Stat: os.Stat, Git: git.At(dir), StdoutIsTerminal: isTerminal(os.Stdout)}
 	const relative = "BUILDX_BAKE_FILE_RELATIVE_PATHS"
 	if v := strings.TrimSpace(os.Getenv(relative)); v != "" {
 		if _, err := strconv.ParseBool(v); err != nil {
@@ -322,7 +329,7 @@ func (f *inputFlags) named(getenv func(string) string) []string {
 
 // find finds the build files to read when none is named.
 func (a *app) find(dir string) ([]string, error) {
-	files, ignored, err := hcl.FindAll(dir)
+	files, ignored, err := hcl.FindAll(dir, a.trusted)
 	for _, p := range ignored {
 		fmt.Fprintf(a.err, "xbuild: %s is read; %s beside it is ignored, unless -f names it\n", filepath.Base(files[0]), filepath.Base(p))
 	}

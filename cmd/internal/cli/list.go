@@ -45,6 +45,7 @@ func (a *app) listCommand() *cobra.Command {
 		},
 	}
 	in.registerFiles(c)
+	in.registerAllow(c)
 	c.Flags().StringVar(&format, "format", listFormats[0], strings.Join(listFormats, " or "))
 	return c
 }

@@ -103,6 +103,9 @@ func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offlin
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := a.checkReading(in, cfg, req); err != nil {
+		return nil, nil, err
+	}
 	b, done, err := a.askedNode(ctx, offline)
 	if err != nil {
 		return nil, nil, err

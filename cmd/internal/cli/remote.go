@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/hcl"
-	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/schema"
 )
 
@@ -145,8 +143,20 @@ func (a *app) gitCredentials(r remoteSource, cfg *schema.Config) {
 	}
 }
 
-// remoteWorld makes what expressions read of the world come from the source, for paths that lie there.
-func (a *app) remoteWorld(ctx context.Context, env *hcl.Env, r remoteSource) {
+// remoteWorld makes what expressions and includes read of the world come from the source. The files of this machine that
+// they can read are those that a file of this machine may, which -f cwd://FILE named. strict says that they are of xbuild's
+// dialect.
+func (a *app) remoteWorld(ctx context.Context, env *hcl.Env, r remoteSource, strict bool) {
+	env.Git = nil             // it is another repository that is checked out here
+	if env.Source.URL == "" { // a build file by itself, whose paths look like those of this machine
+		env.ReadFile = func(string) ([]byte, error) { return nil, errElsewhere }
+		env.Glob = func(string) ([]string, error) { return nil, errElsewhere }
+		if strict { // what Bake's files have looked at is where secrets come from, and outputs go to
+			env.Stat = func(string) (fs.FileInfo, error) { return nil, errElsewhere }
+		}
+		return
+	}
+	here := *env
 	read := func(p string) ([]byte, bool, error) {
 		name, ok := strings.CutPrefix(filepath.ToSlash(p), hcl.RemoteRoot+"/")
 		if !ok {
@@ -169,13 +179,13 @@ func (a *app) remoteWorld(ctx context.Context, env *hcl.Env, r remoteSource) {
 		if text, ok, err := read(p); ok {
 			return text, err
 		}
-		return regular.ReadFile(p)
+		return here.ReadFile(p)
 	}
 	env.Stat = func(p string) (fs.FileInfo, error) {
 		_, ok, err := read(p)
 		switch {
 		case !ok:
-			return os.Stat(p)
+			return here.Stat(p)
 		case err != nil:
 			return nil, &fs.PathError{Op: "stat", Path: p, Err: fs.ErrNotExist}
 		}
@@ -185,10 +195,12 @@ func (a *app) remoteWorld(ctx context.Context, env *hcl.Env, r remoteSource) {
 		if strings.HasPrefix(pattern, hcl.RemoteRoot) {
 			return nil, errors.New("the build file is not on this machine; name the files one by one")
 		}
-		return filepath.Glob(pattern)
+		return here.Glob(pattern)
 	}
-	env.Git = nil // it is another repository that is checked out here
 }
+
+// errElsewhere is the error for files that a build file from an http server would read.
+var errElsewhere = &notGranted{"the build file is not on this machine, and must not read files of it"}
 
 // fileThere is all that is known of a file of the source: that it is one.
 type fileThere struct{ fs.FileInfo }

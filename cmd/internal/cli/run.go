@@ -210,16 +210,15 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checkGrants(in, cfg, req); err != nil {
+		return nil, err
+	}
 	// The file of --metadata-file tells of images what only a build does.
 	h, all := a.history(cfg), f.force || in.bake.noCache || f.metadata != "" || asks(cfg)
 	allow := slices.Concat(in.allow, []string{a.getenv("BUILDX_BAKE_ENTITLEMENTS_FS"), a.getenv("BAKE_ALLOW_REMOTE_FS_ACCESS")})
-	granted := func(p *plan.Plan) bool {
-		missing, err := a.missingGrants(in, p, local(cfg), attributeOf(cfg))
-		return err == nil && len(missing) == 0
-	}
 	var g *guess
 	if !all {
-		if g = h.guess(ctx, cfg, req, allow, granted); g != nil && len(g.decision.Why) == 0 {
+		if g = h.guess(ctx, cfg, req, allow); g != nil && len(g.decision.Why) == 0 {
 			sources := plan.Sources(cfg, g.facts)
 			a.warnUnknown(g.decision.Outputs)
 			return &job{plan: cmp.Or(g.plan, &plan.Plan{}), sources: sources, decision: g.decision}, a.report(g.diags.Sorted(), sources)
@@ -234,9 +233,6 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	}
 	start.Planning(len(cfg.Targets))
 	j, err := a.planFresh(ctx, cfg, req, b, h, g, allow)
-	if err == nil {
-		err = a.checkGrants(in, j.plan, cfg.Sources, local(cfg), attributeOf(cfg))
-	}
 	if err != nil {
 		b.Close()
 		return nil, err
@@ -275,18 +271,22 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	if err := in.enter(); err != nil {
 		return nil, err
 	}
-	p, sources, err := loadPlan(f.plan)
+	p, inputs, sources, err := loadPlan(f.plan)
 	if err != nil {
+		return nil, err
+	}
+	if in.access, err = a.savedAccess(in, inputs); err != nil {
+		return nil, err
+	}
+	needs := in.access.needs(p.Choices())
+	if err := a.report(in.access.missing(needs, func(t, _ string) *diag.Range { return &p.Target(t).Range }), sources); err != nil {
 		return nil, err
 	}
 	b, err := a.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err = checkNode(ctx, f.plan, p, b); err == nil {
-		err = a.checkGrants(in, p, sources, true, func(t, _ string) *diag.Range { return &p.Target(t).Range })
-	}
-	if err != nil {
+	if err = checkNode(ctx, f.plan, p, b); err != nil {
 		b.Close()
 		return nil, err
 	}

@@ -13,8 +13,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xbuild/xbuild/cmd/internal/entitle"
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/hcl"
 	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
@@ -86,7 +88,7 @@ func planInputs(p *plan.Plan, cfg *schema.Config) ([]plan.SavedInput, error) {
 		if n == "-" { // standard input is gone
 			continue
 		}
-		if err := add("build file", n, n, cfg.Sources[n]); err != nil {
+		if err := add(buildFileKind, n, n, cfg.Sources[n]); err != nil {
 			return nil, err
 		}
 	}
@@ -119,18 +121,18 @@ func dockerfilePath(path string) string {
 }
 
 // loadPlan reads a saved plan and refuses it if a file that it was made from is another one now. The sources are for
-// diagnostics.
-func loadPlan(file string) (*plan.Plan, diag.Sources, error) {
+// diagnostics. What the plan says was not checked against what the command line allows.
+func loadPlan(file string) (*plan.Plan, []plan.SavedInput, diag.Sources, error) {
 	data, err := regular.ReadFile(file)
 	if err != nil {
-		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the plan %s cannot be read: %w", file, errText(err))}
+		return nil, nil, nil, &exitError{ExitUsage, fmt.Errorf("the plan %s cannot be read: %w", file, errText(err))}
 	}
 	p, inputs, err := plan.Load(data)
 	if err != nil {
-		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the plan %s cannot be used: %w", file, err)}
+		return nil, nil, nil, &exitError{ExitUsage, fmt.Errorf("the plan %s cannot be used: %w", file, err)}
 	}
 	if p.Diagnostics.HasErrors() {
-		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the plan %s has errors and cannot be run", file)}
+		return nil, nil, nil, &exitError{ExitUsage, fmt.Errorf("the plan %s has errors and cannot be run", file)}
 	}
 	sources := diag.Sources{}
 	var changed []string
@@ -141,8 +143,9 @@ func loadPlan(file string) (*plan.Plan, diag.Sources, error) {
 			changed = append(changed, fmt.Sprintf("the %s %s cannot be read: %v", in.Kind, in.Name, errText(err)))
 		case sum(text) != in.SHA256:
 			changed = append(changed, fmt.Sprintf("the %s %s was changed", in.Kind, in.Name))
+		default: // only text that was in the plan's hands is ever shown
+			sources[in.Name] = text
 		}
-		sources[in.Name] = text
 	}
 	for _, b := range p.Builds {
 		dir := b.Values.Context
@@ -150,8 +153,41 @@ func loadPlan(file string) (*plan.Plan, diag.Sources, error) {
 			changed = append(changed, fmt.Sprintf("the context %s of target %s is no folder any more", dir, b.Target))
 		}
 	}
-	return p, sources, outdated(file, changed)
+	return p, inputs, sources, outdated(file, changed)
 }
+
+// savedAccess is what a saved plan may use of this machine: what the run that made it could, if it was made where this command
+// runs. The plan is a file that anybody may have edited, so its word alone frees nothing: of a plan of an xbuild.hcl, the
+// project is free only for whoever stands in it, and only if the build file could have been found from here.
+func (a *app) savedAccess(in *inputFlags, inputs []plan.SavedInput) (*access, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, &exitError{ExitUsage, err}
+	}
+	acc, err := a.newAccess(in, dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	never, real := a.homes(), acc.world.Real(dir)
+	for _, f := range inputs {
+		if f.Kind != buildFileKind || hcl.Dialect(f.Path) != schema.XbuildDialect {
+			continue
+		}
+		root := entitle.ProjectRoot(f.Path, never)
+		acc.area, acc.world.Free = "the project", nil
+		if root == "" || a.trusted(f.Path) != nil {
+			continue
+		}
+		if rel, err := filepath.Rel(root, real); err == nil && filepath.IsLocal(rel) {
+			acc.world.Free = []string{root}
+			break
+		}
+	}
+	return acc, nil
+}
+
+// buildFileKind is the kind of those inputs of a saved plan that are build files.
+const buildFileKind = "build file"
 
 // checkNode refuses a saved plan on a node that would run it otherwise: of another platform, without an emulator that it
 // needs, or where a base image is another one now.

@@ -55,14 +55,13 @@ type guess struct {
 	decision *fingerprint.Decision
 }
 
-// guess finds out what has to run without a daemon; nil if that cannot be done. granted tells whether a plan has all grants
-// that it needs.
-func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Request, allow []string, granted func(*plan.Plan) bool) *guess {
+// guess finds out what has to run without a daemon; nil if that cannot be done.
+func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Request, allow []string) *guess {
 	g := &guess{facts: plan.Facts{Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}, Nodes: h.memory.Nodes(h.world.Endpoint)}}
 	if len(g.facts.Nodes) == 0 {
 		return nil
 	}
-	g.facts.Dockerfiles = readDockerfiles(cfg)
+	g.facts.Dockerfiles = readDockerfiles(plan.Choices(cfg, req))
 	id := planID(cfg, req, g.facts, allow)
 	if g.decision = h.memory.Recall(ctx, id, h.world); g.decision != nil && len(g.decision.Why) == 0 {
 		return g
@@ -83,9 +82,6 @@ func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Reques
 		return nil
 	}
 	if g.diags = append(g.diags, checkContexts(cfg, g.plan)...); g.diags.HasErrors() {
-		return nil
-	}
-	if !granted(g.plan) {
 		return nil
 	}
 	if len(g.diags) > 0 || incomplete(g.plan) {

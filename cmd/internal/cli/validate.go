@@ -37,6 +37,7 @@ func (a *app) validateCommand() *cobra.Command {
 	}
 	in.registerFiles(c)
 	in.registerSets(c)
+	in.registerAllow(c)
 	c.Flags().StringVar(&format, "format", validateFormats[0], strings.Join(validateFormats, ", "))
 	return c
 }

@@ -25,15 +25,21 @@ func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args 
 	if err != nil {
 		return err
 	}
+	var all plan.Request // the stages of other targets count too
+	for _, t := range cfg.Targets {
+		all.Targets = append(all.Targets, t.Name)
+	}
+	if err := a.checkReading(in, cfg, all); err != nil {
+		return err
+	}
+	if err := a.checkWriting(in, cfg, req); err != nil {
+		return err
+	}
 	b, done, err := a.askedNode(ctx, f.offline)
 	if err != nil {
 		return err
 	}
 	defer done()
-	var all plan.Request // the stages of other targets count too
-	for _, t := range cfg.Targets {
-		all.Targets = append(all.Targets, t.Name)
-	}
 	facts, err := gather(ctx, cfg, all, b)
 	if err != nil {
 		return a.orInterrupted(ctx, err)

@@ -1,12 +1,13 @@
 // Package entitle decides whether a build may do what its build files ask for.
 //
 // A build file that one runs without having read it should not be able to send files from elsewhere on the machine into a
-// build, write where it likes, or run steps with more rights than a build has. So files of the working directory may be
-// read and written, and everything else must be granted on the command line.
+// build, write where it likes, or run steps with more rights than a build has. So files of some directories are free: of the
+// project for xbuild.hcl ([ProjectRoot]), of the working directory for Bake's files. Everything else must be granted on the
+// command line.
 //
-// In: builds ([Needs]) and grants ([Parse], [FromSets]). Out: what is missing ([Grants.Missing]), each with the grant that
-// would allow it. The package is pure: how a path is without its links is told to it by the caller ([World]). Start with
-// [Grants.Missing].
+// In: builds ([Needs]), paths that expressions read, and grants ([Parse], [FromSets]). Out: what is missing
+// ([Grants.Missing]), each with the grant that would allow it. Every path of a schema.Build is listed in files, which a test
+// compares with the type. Start with [Grants.Missing].
 package entitle
 
 import (
@@ -41,9 +42,11 @@ var ignored = []string{"image", "image.push", "image.load"}
 
 // World is what the machine is like.
 type World struct {
-	// Dir is the working directory, which may be read and written.
+	// Dir is the working directory, which relative paths of grants are relative to.
 	Dir string
-	// Real gives an absolute path without the links in it, as far as it exists.
+	// Free are the directories that may be read and written.
+	Free []string
+	// Real gives an absolute path without the links in it, as far as it exists; [RealPaths] makes one.
 	Real func(path string) string
 }
 
@@ -56,8 +59,8 @@ type Need struct {
 	Target, Attr string
 }
 
-// Needs is what one build of a target asks for. Paths says whether paths count: they do not for a build file that its user
-// wrote to be run with one command.
+// Needs is what one build of a target asks for. Paths says whether paths and SSH agents count, which the environment can
+// switch off.
 func Needs(target string, b *schema.Build, w World, paths bool) []Need {
 	var out []Need
 	add := func(attr, key, value string) { out = append(out, Need{key, value, target, attr}) }
@@ -80,6 +83,9 @@ func Needs(target string, b *schema.Build, w World, paths bool) []Need {
 	if !paths {
 		return out
 	}
+	if attr := agentForGit(b); attr != "" {
+		add(attr, SSH, "")
+	}
 	for _, s := range b.SSH {
 		if len(s.Paths) == 0 {
 			add("ssh", SSH, "")
@@ -89,6 +95,23 @@ func Needs(target string, b *schema.Build, w World, paths bool) []Need {
 		}
 	}
 	return append(out, files(target, b, w)...)
+}
+
+// agentForGit is the attribute with a repository that git reaches through SSH, for which the build is offered the agent of
+// the user; empty if there is none, or if the build names that agent itself.
+func agentForGit(b *schema.Build) string {
+	if slices.ContainsFunc(b.SSH, func(s schema.SSH) bool { return s.ID == "default" }) {
+		return ""
+	}
+	if schema.ParseRef(b.Context).SSH {
+		return "context"
+	}
+	for _, c := range b.Contexts {
+		if schema.ParseRef(c).SSH {
+			return "contexts"
+		}
+	}
+	return ""
 }
 
 // files is what a build reads and writes on this machine. Whatever is an absolute path is on this machine.
@@ -242,7 +265,11 @@ func pathsIn(value string) []string {
 // Missing is what of the needs is not granted, each once and the larger of nested paths only, in the order of keys and
 // values.
 func (g Grants) Missing(needs []Need, w World) []Need {
-	roots := map[string][]string{Read: {w.Real(w.Dir)}, Write: {w.Real(w.Dir)}}
+	roots := map[string][]string{}
+	for _, d := range w.Free {
+		d = w.Real(d)
+		roots[Read], roots[Write] = append(roots[Read], d), append(roots[Write], d)
+	}
 	all := map[string]bool{}
 	for key, granted := range map[string][]string{Read: g.read, Write: g.write} {
 		for _, p := range granted {
@@ -268,6 +295,32 @@ func (g Grants) Missing(needs []Need, w World) []Need {
 		}
 	}
 	return outermost(out)
+}
+
+// Allows reports whether a file may be read whose path is absolute.
+func (g Grants) Allows(path string, w World) bool {
+	return len(g.Missing([]Need{{Key: Read, Value: path}}, w)) == 0
+}
+
+// Root is the free or granted directory that holds a file, with the path of the file in it, both without links. Where
+// everything is granted it is empty.
+func (g Grants) Root(path string, w World) (root, rel string) {
+	real := w.Real(path)
+	for _, r := range slices.Concat(w.Free, g.read) {
+		if r == "*" {
+			return "", ""
+		}
+		if r = w.Real(r); below(real, r) {
+			if r == real { // a file that is granted itself
+				r = filepath.Dir(r)
+			}
+			rel, err := filepath.Rel(r, real)
+			if err == nil {
+				return r, rel
+			}
+		}
+	}
+	return "", ""
 }
 
 // below reports whether p is root or lies in it.

@@ -1,6 +1,9 @@
 package entitle_test
 
 import (
+	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +15,7 @@ import (
 )
 
 // world is a machine on which /proj is a link to /real/proj, and /real/proj/link one to /etc.
-var world = entitle.World{Dir: "/proj", Real: func(p string) string {
+var world = entitle.World{Dir: "/proj", Free: []string{"/proj"}, Real: func(p string) string {
 	for _, l := range []struct{ from, to string }{{"/proj/link", "/etc"}, {"/proj", "/real/proj"}, {"/alias", "/data"}} {
 		if rest, ok := strings.CutPrefix(p, l.from); ok && (rest == "" || rest[0] == '/') {
 			return l.to + rest
@@ -154,6 +157,141 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		if _, err := entitle.Parse([]string{in}, world); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--allow "+in) {
 			t.Errorf("%q: %v, want %q", in, err, want)
+		}
+	}
+}
+
+// pathless are the texts of a schema.Build that name nothing on this machine, and why.
+var pathless = map[string]string{
+	"DockerfileInline": "the text of a Dockerfile", "Stage": "a name", "Args": "values", "SensitiveArgs": "names", "Labels": "values", "Tags": "names of images",
+	"Strategy": "a name", "NoCacheFilter": "names", "Annotations": "values", "Network": "a mode", "Ulimits": "numbers", "ExtraHosts": "addresses",
+	"Resources": "numbers", "Entitlements": "a need of its own", "Call": "a question", "Policies.File": "policies of this kind are refused, not read",
+	"Policies.LogLevel": "a level", "Outputs.Type": "a kind", "Outputs.Attrs": "options; the destination is Dest", "CacheFrom.Type": "a kind", "CacheTo.Type": "a kind",
+	"Secrets.ID": "a name", "Secrets.Env": "a variable of the environment", "SSH.ID": "a name", "Attest.Type": "a kind", "Attest.Attrs": "options for BuildKit",
+}
+
+// TestEveryPath: each text of a schema.Build, filled with a path outside, is either something that must be granted or listed
+// above. A new attribute that names a path cannot be forgotten.
+func TestEveryPath(t *testing.T) {
+	used := map[string]bool{}
+	var fields func(typ reflect.Type, name string, build func(reflect.Value) *schema.Build)
+	check := func(name string, b *schema.Build) {
+		t.Helper()
+		if pathless[name] != "" {
+			used[name] = true
+			return
+		}
+		for _, n := range entitle.Needs("t", b, world, true) {
+			if n.Value == "/outside/x" {
+				return
+			}
+		}
+		t.Errorf("%s = /outside/x needs no grant: list it in files, or above with the reason", name)
+	}
+	fields = func(typ reflect.Type, name string, build func(reflect.Value) *schema.Build) {
+		switch typ.Kind() {
+		case reflect.String:
+			check(name, build(reflect.ValueOf("/outside/x").Convert(typ)))
+		case reflect.Slice:
+			fields(typ.Elem(), name, func(v reflect.Value) *schema.Build {
+				return build(reflect.Append(reflect.MakeSlice(typ, 0, 1), v))
+			})
+		case reflect.Map:
+			if pathless[name] != "" {
+				used[name] = true
+				return
+			}
+			fields(typ.Elem(), name, func(v reflect.Value) *schema.Build {
+				m := reflect.MakeMap(typ)
+				for _, key := range []string{"src", "dest", "any"} { // the keys of local caches, and one of a named context
+					m.SetMapIndex(reflect.ValueOf(key), v)
+				}
+				return build(m)
+			})
+		case reflect.Struct:
+			for i := range typ.NumField() {
+				f := typ.Field(i)
+				n := f.Name
+				if name != "" {
+					n = name + "." + f.Name
+				}
+				if f.Type.Kind() == reflect.Struct || f.Type.Kind() == reflect.Bool || f.Type.Kind() == reflect.Pointer {
+					continue
+				}
+				fields(f.Type, n, func(v reflect.Value) *schema.Build {
+					s := reflect.New(typ).Elem()
+					s.Field(i).Set(v)
+					if k := s.FieldByName("Type"); f.Name == "Attrs" && k.IsValid() && k.Kind() == reflect.String {
+						k.SetString("local")
+					}
+					return build(s)
+				})
+			}
+		}
+	}
+	fields(reflect.TypeFor[schema.Build](), "", func(v reflect.Value) *schema.Build { b := v.Interface().(schema.Build); return &b })
+	for name := range pathless {
+		if !used[name] {
+			t.Errorf("%s is listed, and schema.Build has no such text", name)
+		}
+	}
+}
+
+// TestProjectRoot: what an xbuild.hcl may use freely.
+func TestProjectRoot(t *testing.T) {
+	top := t.TempDir()
+	real, err := filepath.EvalSymlinks(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"home/.git", "home/plain", "home/repo/.git", "home/repo/sub", "other/sub"} {
+		if err := os.MkdirAll(filepath.Join(top, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(top, "home/repo/sub"), filepath.Join(top, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		"home/repo/xbuild.hcl":     "home/repo",
+		"home/repo/sub/xbuild.hcl": "home/repo",
+		"link/xbuild.hcl":          "home/repo",
+		"other/sub/xbuild.hcl":     "other/sub",  // there is no repository
+		"home/plain/xbuild.hcl":    "home/plain", // its repository is the home directory
+		"home/xbuild.hcl":          "",
+	} {
+		if want != "" {
+			want = filepath.Join(real, want)
+		}
+		if got := entitle.ProjectRoot(filepath.Join(top, file), []string{filepath.Join(top, "home"), ""}); got != want {
+			t.Errorf("%s: %q, want %q", file, got, want)
+		}
+	}
+	if got := entitle.ProjectRoot("/xbuild.hcl", nil); got != "" {
+		t.Errorf("/xbuild.hcl: %q", got)
+	}
+}
+
+// TestRealPaths: links are followed wherever they stand, also those to what does not exist yet.
+func TestRealPaths(t *testing.T) {
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(top, "a/b"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"l": "a", "a/up": "..", "a/b/new": "../../none", "abs": filepath.Join(top, "a/none"), "loop": "loop"} {
+		if err := os.Symlink(to, filepath.Join(top, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	real := entitle.RealPaths()
+	for p, want := range map[string]string{"a/b": "a/b", "l/b/x/y": "a/b/x/y", "a/up/a/b": "a/b", "l/up/l": "a", "a/b/new": "none", "a/b/new/x": "none/x", "abs/z": "a/none/z", "loop": "loop"} {
+		for range 2 { // the second answer is remembered
+			if got := real(filepath.Join(top, p)); got != filepath.Join(top, want) {
+				t.Errorf("%s: %s, want %s", p, got, want)
+			}
 		}
 	}
 }
