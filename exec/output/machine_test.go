@@ -13,16 +13,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xbuild/xbuild/internal/volume"
 	"github.com/xbuild/xbuild/schema"
 )
 
-// What the Go toolchain makes for a platform is for that platform and for no other.
+// What the Go toolchain makes for a platform is for that platform and for no other. Without a soak two are compiled: for the others the
+// standard library must be compiled first. [TestCheck] has headers of all.
 func TestCheckGoPrograms(t *testing.T) {
 	dir := t.TempDir()
 	src := filepath.Join(dir, "main.go")
 	must(t, os.WriteFile(src, []byte("package main\n\nfunc main() {}\n"), 0o644))
-	list := []string{"linux/amd64", "linux/arm64", "linux/386", "darwin/arm64", "windows/amd64"}
-	for _, built := range list {
+	list := []string{"linux/amd64", "windows/amd64", "linux/arm64", "linux/386", "darwin/arm64"}
+	for _, built := range list[:min(volume.Of(2, 5), 5)] {
 		goos, goarch, _ := strings.Cut(built, "/")
 		path := filepath.Join(dir, goos+"_"+goarch)
 		cmd := osexec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, src)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"github.com/xbuild/xbuild/internal/volume"
 )
 
 // A case is an archive in testdata. Its comment may hold the lines
@@ -381,7 +383,7 @@ func TestDeterministic(t *testing.T) {
 	}
 	var first *Definition
 	dir := t.TempDir()
-	for range 20 {
+	for range volume.Of(3, 20) {
 		def, err := Read([]File{{"c.yml", []byte(b.String())}}, Env{Dir: dir})
 		if err != nil {
 			t.Fatal(err)
