@@ -71,6 +71,8 @@ type NodeFact struct {
 	Name string
 	// Platforms that the worker lists; the first is its own.
 	Platforms []schema.Platform
+	// DefaultOutput is where results of Bake files' targets go that name no output; empty if they only stay in the cache.
+	DefaultOutput schema.OutputType
 	// Caches are the types of caches that a build file may name for this node; nil if that is not known.
 	Caches []string
 }

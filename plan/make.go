@@ -252,6 +252,14 @@ type instance struct {
 func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 	p := &planner{cfg: cfg, req: req, facts: facts, targets: map[string]*schema.Target{}, groups: map[string]*schema.Group{}, byUse: map[Use]*build{},
 		files: map[string]*parsed{}, ids: map[string]string{}, idOf: map[builtFile]string{}, instances: map[string]*instance{}, blocked: map[*build]diag.Diagnostic{}}
+	if len(facts.Nodes) > 0 {
+		p.nodes = facts.Nodes
+	} else {
+		// Containers are linux, whatever this machine is.
+		p.assumed = true
+		p.nodes = []NodeFact{{Name: "assumed", Platforms: []schema.Platform{{OS: "linux", Arch: facts.Local.Arch, Variant: facts.Local.Variant}}}}
+	}
+	p.cfg = withDefaultOutput(cfg, p.hub())
 	p.offered = map[string][]schema.Platform{}
 	for ref, img := range facts.Images {
 		for _, s := range img.Platforms {
@@ -260,21 +268,14 @@ func newPlanner(cfg *schema.Config, req Request, facts Facts) *planner {
 			}
 		}
 	}
-	for _, t := range cfg.Targets {
+	for _, t := range p.cfg.Targets {
 		p.targets[t.Name] = t
 	}
-	for _, g := range cfg.Groups {
+	for _, g := range p.cfg.Groups {
 		p.groups[g.Name] = g
 	}
 	p.plan = &Plan{Version: Version, Targets: []Target{}, Dockerfiles: []Dockerfile{}, Stages: []Stage{}, Suggestions: []Suggestion{}, Diagnostics: diag.List{},
 		Facts: FactsUsed{Nodes: []Node{}, Emulators: []string{}, Images: []Image{}}}
-	if len(facts.Nodes) > 0 {
-		p.nodes = facts.Nodes
-	} else {
-		// Containers are linux, whatever this machine is.
-		p.assumed = true
-		p.nodes = []NodeFact{{Name: "assumed", Platforms: []schema.Platform{{OS: "linux", Arch: facts.Local.Arch, Variant: facts.Local.Variant}}}}
-	}
 	return p
 }
 

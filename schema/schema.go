@@ -32,6 +32,9 @@ type Config struct {
 	Sources diag.Sources
 }
 
+// Bake reports whether the build files are Bake's, whose meaning is the peer's.
+func (c *Config) Bake() bool { return c.Requested != nil }
+
 // Target returns the target of that name, or nil.
 func (c *Config) Target(name string) *Target {
 	if i := slices.IndexFunc(c.Targets, func(t *Target) bool { return t.Name == name }); i >= 0 {

@@ -37,6 +37,8 @@ type DialOptions struct {
 	StateDir string
 	// Owner gets the files of local outputs.
 	Owner output.Owner
+	// NoDefaultLoad says that a Docker Engine does not keep results of Bake files' targets that name no output.
+	NoDefaultLoad bool
 	// Caches are the types of caches that a build file may name, if that is known of this daemon: none says it itself.
 	Caches []string
 }
@@ -143,6 +145,9 @@ func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
 		return plan.NodeFact{}, &Unreachable{b.addr, err}
 	}
 	fact := plan.NodeFact{Name: b.opt.Name, Caches: b.opt.Caches}
+	if b.engine != nil && !b.opt.NoDefaultLoad {
+		fact.DefaultOutput = schema.OutputDocker
+	}
 	seen := map[schema.Platform]bool{}
 	for _, p := range ps {
 		q := fromOCI(p)

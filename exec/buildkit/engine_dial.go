@@ -39,9 +39,6 @@ func DialEngine(ctx context.Context, address string, opt DialOptions) (*Backend,
 // finds out.
 func EngineAddress(configDir string) (string, error) { return engineAddress(configDir, "") }
 
-// Engine reports whether the BuildKit is that of a Docker Engine.
-func (b *Backend) Engine() bool { return b.engine != nil }
-
 func (e *engine) dialSession(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
 	return e.upgrade(ctx, "/session", proto, meta)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/xbuild/xbuild/exec"
@@ -90,6 +91,9 @@ func (a *app) connectEngine(ctx context.Context, opt buildkit.DialOptions) (*bui
 		return nil, err
 	}
 	opt.Name = "docker"
+	if opt.NoDefaultLoad, err = a.noDefaultLoad(); err != nil {
+		return nil, err
+	}
 	b, err := buildkit.DialEngine(ctx, address, opt)
 	if err != nil && !named && ctx.Err() == nil {
 		return nil, nil
@@ -115,13 +119,28 @@ func (a *app) engine(dockerConfig string) (address string, named bool, err error
 	return address, named, nil
 }
 
+// noDefaultLoad reports whether targets of Bake files that name no output are not loaded into the Docker Engine that builds
+// them.
+func (a *app) noDefaultLoad() (bool, error) {
+	const name = "BUILDX_NO_DEFAULT_LOAD"
+	v := a.getenv(name)
+	if v == "" {
+		return false, nil
+	}
+	no, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, &exitError{ExitUsage, fmt.Errorf("the environment variable %s is %q, which is neither true nor false", name, v)}
+	}
+	return no, nil
+}
+
 // endpoint identifies the BuildKit that connect would try first, without reaching for it.
 func (a *app) endpoint() string {
 	if addr := a.getenv("BUILDKIT_HOST"); addr != "" {
 		return addr
 	}
 	if addr, _, err := a.engine(""); addr != "" || err != nil {
-		return "engine " + addr
+		return "engine " + addr + " " + a.getenv("BUILDX_NO_DEFAULT_LOAD") // what a run remembers holds for one default output
 	}
 	if st, err := os.Stat(defaultSocket); err == nil && st.Mode()&os.ModeSocket != 0 {
 		return "unix://" + defaultSocket

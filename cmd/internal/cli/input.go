@@ -374,7 +374,7 @@ func (a *app) load(ctx context.Context, f *inputFlags, targets []string) (*schem
 		return nil, err
 	}
 	cfg, diags := hcl.Load(def.files, def.env)
-	a.gitCredentials(f.remote, cfg)
+	cfg = a.withGitCredentials(f.remote, cfg)
 	if !diags.HasErrors() {
 		diags = append(diags, hcl.NotBuilt(cfg)...).Sorted()
 	}
@@ -384,7 +384,7 @@ func (a *app) load(ctx context.Context, f *inputFlags, targets []string) (*schem
 // request turns the command line into what to plan. Which targets Bake's groups and patterns mean, the front end knows.
 func (f *inputFlags) request(cfg *schema.Config, targets []string) (plan.Request, error) {
 	req := plan.Request{Targets: targets, Strategy: schema.Strategy(f.strategy)}
-	if cfg.Requested != nil {
+	if cfg.Bake() {
 		req.Targets = slices.Clone(cfg.Requested)
 		for _, t := range targets {
 			name, _, ok := strings.Cut(t, "@")

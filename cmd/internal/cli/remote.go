@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"path"
 	"path/filepath"
@@ -113,11 +114,12 @@ func (a *app) definitionRequest(address string) buildkit.DefinitionRequest {
 		SSH: strings.Split(a.getenv("BUILDX_BAKE_GIT_SSH"), ",")}
 }
 
-// gitCredentials gives targets with contexts on the server of the build files the credentials for it, as secrets.
-func (a *app) gitCredentials(r remoteSource, cfg *schema.Config) {
+// withGitCredentials returns the configuration in which targets with contexts on the server of the build files have the
+// credentials for it, as secrets.
+func (a *app) withGitCredentials(r remoteSource, cfg *schema.Config) *schema.Config {
 	host := schema.ParseRef(r.url).Host
 	if host == "" {
-		return
+		return cfg
 	}
 	var secrets []schema.Secret
 	for key, name := range map[string]string{buildkit.GitToken: "BUILDX_BAKE_GIT_AUTH_TOKEN", buildkit.GitHeader: "BUILDX_BAKE_GIT_AUTH_HEADER"} {
@@ -126,21 +128,28 @@ func (a *app) gitCredentials(r remoteSource, cfg *schema.Config) {
 		}
 	}
 	slices.SortFunc(secrets, func(x, y schema.Secret) int { return strings.Compare(x.ID, y.ID) })
-	add := func(b *schema.Build) {
+	add := func(b schema.Build) schema.Build {
 		there := strings.EqualFold(schema.ParseRef(b.Context).Host, host)
 		for _, c := range b.Contexts {
 			there = there || strings.EqualFold(schema.ParseRef(c).Host, host)
 		}
 		if there {
-			b.Secrets = append(b.Secrets, secrets...)
+			b.Secrets = slices.Concat(b.Secrets, secrets)
 		}
+		return b
 	}
+	out := *cfg
+	out.Targets = nil
 	for _, t := range cfg.Targets {
-		add(&t.Base)
-		for _, b := range t.PerPlatform {
-			add(b)
+		c := *t
+		c.Base, c.PerPlatform = add(t.Base), maps.Clone(t.PerPlatform)
+		for q, b := range t.PerPlatform {
+			own := add(*b)
+			c.PerPlatform[q] = &own
 		}
+		out.Targets = append(out.Targets, &c)
 	}
+	return &out
 }
 
 // remoteWorld makes what expressions and includes read of the world come from the source. The files of this machine that

@@ -228,9 +228,6 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if err != nil {
 		return nil, err
 	}
-	if b.Engine() {
-		loadByDefault(cfg)
-	}
 	start.Planning(len(cfg.Targets))
 	j, err := a.planFresh(ctx, cfg, req, b, h, g, allow)
 	if err != nil {
@@ -250,18 +247,6 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 // asks reports whether a target is a question to its Dockerfile, which is asked every time.
 func asks(cfg *schema.Config) bool {
 	return slices.ContainsFunc(cfg.Targets, func(t *schema.Target) bool { return t.Base.Call != "" })
-}
-
-// loadByDefault gives targets of Bake's files that name no output the one that they have on a Docker Engine: its image store.
-func loadByDefault(cfg *schema.Config) {
-	if cfg.Requested == nil { // not Bake's
-		return
-	}
-	for _, t := range cfg.Targets {
-		if len(t.Base.Outputs) == 0 {
-			t.Base.Outputs = []schema.Output{{Type: schema.OutputDocker}}
-		}
-	}
 }
 
 func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args []string) (*job, error) {
