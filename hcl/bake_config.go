@@ -19,9 +19,11 @@ func (l *bakeLoader) bakeConfig(res *bakeResult, asked []string) *schema.Config 
 	for _, f := range l.files {
 		cfg.Files = append(cfg.Files, f.Name)
 	}
-	for _, name := range sortedKeys(res.targets) {
-		c := configurer{l, res.targets[name], &schema.Build{Strategy: schema.AsWritten}}
-		cfg.Targets = append(cfg.Targets, c.target())
+	for _, declared := range l.targets {
+		if t := res.targets[declared.name]; t != nil {
+			c := configurer{l, t, &schema.Build{Strategy: schema.AsWritten}}
+			cfg.Targets = append(cfg.Targets, c.target())
+		}
 	}
 	return cfg
 }

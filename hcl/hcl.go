@@ -218,7 +218,7 @@ func loadBake(files []*File, env Env) (*schema.Config, diag.List) {
 	if l.list.HasErrors() {
 		return &schema.Config{Sources: l.sources}, l.list.Sorted()
 	}
-	var asked []string
+	asked := []string{} // not nil, which stands for another dialect
 	for name, t := range res.targets {
 		if !t.linked {
 			asked = append(asked, name)

@@ -133,7 +133,13 @@ var views = map[string]func(p *planner, b *strings.Builder){
 			fmt.Fprintf(b, "%s@%s to=%v from=%v\n", x.Target, x.Platform, x.CacheTo, x.CacheFrom)
 		}
 	},
-	"collide": func(*planner, *strings.Builder) {},
+	"collide": func(p *planner, b *strings.Builder) {
+		for _, x := range p.plan.Builds {
+			if len(x.Shares) > 0 {
+				fmt.Fprintf(b, "%s shares=%v\n", at(Use{x.Target, x.Platform.String()}), x.Shares)
+			}
+		}
+	},
 	"suggest": func(p *planner, b *strings.Builder) {
 		for _, s := range p.plan.Suggestions {
 			fmt.Fprintf(b, "%v %+v\n%s", s.Targets, s.Stages, s.Block)

@@ -15,7 +15,7 @@ import (
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
-// A golden case is a txtar file. Inputs: `targets`, one target a line ("NAME key=value ..."); `strategies`, one a line; `node`, what each
+// A golden case is a txtar file. Inputs: `targets`, one target a line ("NAME key=value ..."); `strategies`, one a line; `bake`, if they are a Bake file's; `node`, what each
 // node lists; `files`, what is in the contexts, "c=PLACE", "probe=PLACE WHAT" or "unknown"; `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
 type goldenCase struct {
 	cfg   *schema.Config
@@ -30,6 +30,8 @@ func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 	for _, f := range ar.Files {
 		lines := strings.Split(strings.TrimSpace(string(f.Data)), "\n")
 		switch f.Name {
+		case "bake":
+			c.cfg.Requested = []string{}
 		case "targets":
 			for i, l := range lines {
 				c.cfg.Targets = append(c.cfg.Targets, parseTarget(t, l, i+1))
@@ -123,6 +125,8 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 			b.Dockerfile = "/p/" + v
 		case "output":
 			b.Outputs = append(b.Outputs, schema.Output{Type: schema.OutputLocal, Dest: v})
+		case "store":
+			b.Outputs = append(b.Outputs, schema.Output{Type: schema.OutputImage})
 		case "image":
 			b.Outputs = append(b.Outputs, schema.Output{Type: schema.OutputImage, Push: true})
 			b.Tags = append(b.Tags, v)

@@ -265,6 +265,9 @@ type Build struct {
 	// target are built at once; 0 means no bound.
 	After       []string
 	Concurrency int
+	// Shares are this target and those that write to a place of it too, or of those, in the order of [Plan.Targets]; nil if
+	// there are no others. Of what several write, that of the last one is kept, so all of them run if one does.
+	Shares []string `json:",omitempty"`
 	// SecretNames and SSHNames map the ids of secrets and SSH agents to the names under which this build knows them.
 	// An id that is not there is its own name.
 	SecretNames, SSHNames map[string]string

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
-	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -35,6 +34,8 @@ type export struct {
 	done exec.OutputResult
 	// there says that all tags in the registry name this very image already.
 	there bool
+	// contested says that another target has one of the tags too. The last one in the order of the plan gets it.
+	contested bool
 }
 
 // parallelExports bounds how many results are made at the same time.
@@ -45,6 +46,7 @@ const parallelExports = 16
 // at their destinations, then the engine's images, and the tags last.
 func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 	var first, engine, last []func(context.Context) error
+	var inTurn []*export
 	moves := 0 // of files into place, images into an engine, and tags
 	if r.export.staging != nil {
 		moves++
@@ -64,14 +66,21 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 		switch {
 		case e.output.Place() != schema.NoPlace:
 			first = append(first, step(r.archive))
-		case e.output.Type == schema.OutputDocker:
+			continue
+		case e.output.Type == schema.OutputDocker && !e.contested:
 			engine = append(engine, step(r.load))
-		default:
-			if e.output.Push && !e.byDigest() && !r.classic() {
-				first = append(first, step(func(ctx context.Context, e *export) error { return r.bring(ctx, e, moves > 1) }))
-			}
+			continue
+		case e.output.Type != schema.OutputDocker && e.output.Push && !e.byDigest() && !r.classic():
+			first = append(first, step(func(ctx context.Context, e *export) error { return r.bring(ctx, e, moves > 1) }))
+		}
+		if e.contested {
+			inTurn = append(inTurn, e)
+		} else {
 			last = append(last, step(r.exportImage))
 		}
+	}
+	if len(inTurn) > 0 {
+		last = append(last, func(ctx context.Context) error { return r.exportInTurn(ctx, inTurn) })
 	}
 	for _, c := range r.listCaches() {
 		first = append(first, func(ctx context.Context) error { return r.writeCache(ctx, c) })
@@ -89,6 +98,39 @@ func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 	}
 	r.reportDone()
 	return nil
+}
+
+// exportInTurn names images one after the other, so that of those with one tag the last one has it.
+func (r *run) exportInTurn(ctx context.Context, exports []*export) error {
+	for _, e := range exports {
+		do := r.exportImage
+		if e.output.Type == schema.OutputDocker {
+			do = r.load
+		}
+		if err := r.exportStep(ctx, e, do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markContested finds the images that have a tag of another target's.
+func markContested(exports []*export) {
+	by := map[string][]*export{}
+	for _, e := range exports {
+		if e.output.Place() != schema.NoPlace {
+			continue
+		}
+		for _, name := range e.names() {
+			name = schema.FullName(name)
+			by[name] = append(by[name], e)
+		}
+	}
+	for _, list := range by {
+		for _, e := range list {
+			e.contested = e.contested || slices.ContainsFunc(list, func(o *export) bool { return o.target != e.target })
+		}
+	}
 }
 
 // reportDone adds the images that were stored or tagged to the result of the run, also if another one failed. Files are
@@ -182,6 +224,7 @@ func (r *run) listExports() []*export {
 			e.key = "a" + strconv.Itoa(i)
 		}
 	}
+	markContested(out)
 	return out
 }
 
@@ -262,14 +305,19 @@ func (e *export) attrs() map[string]string {
 	return attrs
 }
 
+// names are the tags of an image, or what its output names it if it has none.
+func (e *export) names() []string {
+	if name := e.output.Attrs["name"]; len(e.tags) == 0 && name != "" {
+		return strings.Split(name, ",")
+	}
+	return e.tags
+}
+
 // fullNames are names with registry and tag: an engine's store knows an image by no shorter one.
 func fullNames(tags []string) string {
 	var out []string
 	for _, t := range tags {
-		if ref, err := reference.ParseNormalizedNamed(t); err == nil {
-			t = reference.TagNameOnly(ref).String()
-		}
-		out = append(out, t)
+		out = append(out, schema.FullName(t))
 	}
 	return strings.Join(out, ",")
 }
@@ -291,12 +339,9 @@ func (r *run) announce(verb string, e *export) {
 
 // report notes what BuildKit says about an image that it made.
 func (r *run) report(ctx context.Context, e *export, resp *client.SolveResponse) {
-	e.done = exec.OutputResult{Target: e.target, Type: string(e.output.Type), Dest: e.title(), Names: e.tags,
+	e.done = exec.OutputResult{Target: e.target, Type: string(e.output.Type), Dest: e.title(), Names: e.names(),
 		Digest: resp.ExporterResponse[exptypes.ExporterImageDigestKey], Config: resp.ExporterResponse[exptypes.ExporterImageConfigDigestKey],
 		Descriptor: decodeDescriptor(resp.ExporterResponse[exptypes.ExporterImageDescriptorKey])}
-	if len(e.tags) == 0 && e.output.Attrs["name"] != "" {
-		e.done.Names = strings.Split(e.output.Attrs["name"], ",")
-	}
 	if e.done.Digest != "" {
 		r.describe(ctx, e)
 	}

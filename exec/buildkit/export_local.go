@@ -125,7 +125,9 @@ func (e *localExport) add(b *build, o schema.Output) error {
 	dest := localDest{folder, o.Dest, split}
 	for _, it := range e.items {
 		if it.build == b && maps.Equal(it.attrs, attrs) && it.files.same(files) {
-			it.dests = append(it.dests, dest)
+			if !slices.Contains(it.dests, dest) {
+				it.dests = append(it.dests, dest)
+			}
 			return nil
 		}
 	}
@@ -276,6 +278,23 @@ func (r *run) check(it *localItem) error {
 	})
 }
 
+// inTargetOrder sorts results by their targets' order in the plan: of what several write, the last one is kept.
+func (r *run) inTargetOrder(items []*localItem) []*localItem {
+	order := map[string]int{}
+	for i, t := range r.plan.Targets {
+		order[t.Name] = i
+	}
+	return slices.SortedStableFunc(slices.Values(items), func(a, b *localItem) int { return order[a.build.Target] - order[b.build.Target] })
+}
+
+// maker is who made the results of a build, where they may give way to those of other targets; else empty.
+func (b *build) maker() string {
+	if len(b.Shares) == 0 {
+		return ""
+	}
+	return b.Target
+}
+
 // commitFiles puts the received files and archives where they belong. Nothing is received any more.
 func (r *run) commitFiles(ctx context.Context) error {
 	if r.opt.Read != nil {
@@ -298,10 +317,10 @@ func (r *run) commitFiles(ctx context.Context) error {
 	var of []*exec.OutputResult
 	var results []*exec.OutputResult
 	var builds []*build
-	for _, it := range e.items {
+	for _, it := range r.inTargetOrder(e.items) {
 		builds = append(builds, it.build)
 		for _, d := range it.dests {
-			moves = append(moves, output.Move{From: it.key, Dest: d.folder, Whole: d.whole})
+			moves = append(moves, output.Move{Of: it.build.maker(), From: it.key, Dest: d.folder, Whole: d.whole})
 			from = append(from, it.build.Platform.String())
 			i := slices.IndexFunc(results, func(o *exec.OutputResult) bool { return o.Target == it.build.Target && o.Dest == d.output })
 			if i < 0 {
@@ -319,7 +338,7 @@ func (r *run) commitFiles(ctx context.Context) error {
 			continue
 		}
 		builds = append(builds, x.builds...)
-		m := output.Move{From: x.key, Dest: x.output.Dest}
+		m := output.Move{Of: x.builds[0].maker(), From: x.key, Dest: x.output.Dest}
 		if x.output.Place() == schema.Archive {
 			m.From, m.File = filepath.Join(x.key, filepath.Base(x.output.Dest)), true
 		}

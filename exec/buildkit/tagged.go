@@ -18,7 +18,7 @@ import (
 // made.
 func (r *run) bring(ctx context.Context, e *export, early bool) error {
 	at := ""
-	if e.attestations() == nil {
+	if e.attestations() == nil && !e.contested {
 		at = r.tag.common(ctx, e.tags)
 	}
 	if at != "" {

@@ -235,7 +235,8 @@ func (d *Decision) checkOutputs(ctx context.Context, candidates []plan.Use, w Wo
 	}
 }
 
-// keepTogether lets a build run if a target that comes before it has to, or another platform with which it makes an output.
+// keepTogether lets a build run if a target that comes before it or writes to the same place has to, or another platform with
+// which it makes an output.
 func (d *Decision) keepTogether() {
 	rerun := map[string]bool{}
 	for u := range d.Why {
@@ -250,6 +251,8 @@ func (d *Decision) keepTogether() {
 				d.Why[u] = "another platform of the target has to run"
 			case slices.ContainsFunc(j.After, func(t string) bool { return rerun[t] }):
 				d.Why[u] = "a target that comes before it has to run"
+			case slices.ContainsFunc(j.Shares, func(t string) bool { return rerun[t] }):
+				d.Why[u] = "a target that writes to the same place has to run"
 			default:
 				return false
 			}

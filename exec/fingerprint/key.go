@@ -23,6 +23,8 @@ type part struct {
 	Links   map[string]plan.Use `json:",omitempty"`
 	// After are targets that are built before this one.
 	After []string `json:",omitempty"`
+	// Shares are this target and those that write to the same places; the last one wins.
+	Shares []string `json:",omitempty"`
 	// Joint says that the platforms of the target make an output together.
 	Joint bool `json:",omitempty"`
 
@@ -56,7 +58,7 @@ func partsOf(p *plan.Plan) []*part {
 }
 
 func partOf(p *plan.Plan, stages map[string]*plan.Stage, b *plan.Build) *part {
-	out := &part{Target: b.Target, Platform: b.Platform.String(), Requested: b.Requested, Links: b.Links, After: b.After, build: b}
+	out := &part{Target: b.Target, Platform: b.Platform.String(), Requested: b.Requested, Links: b.Links, After: b.After, Shares: b.Shares, build: b}
 	d, t := p.Dockerfile(b.Dockerfile), p.Target(b.Target)
 	if d == nil || t == nil || slices.ContainsFunc(b.Stages, func(id string) bool { return stages[id] == nil }) {
 		out.never = "the plan is not complete"

@@ -217,6 +217,39 @@ func TestAfter(t *testing.T) {
 	}
 }
 
+// TestShares: targets that write to one place run together, also if their number or order changes.
+func TestShares(t *testing.T) {
+	p := newProject(t.TempDir())
+	sharing := func(names ...string) *plan.Plan {
+		pl := p.plan()
+		for i := range pl.Builds {
+			pl.Builds[i].Shares = names
+		}
+		return pl
+	}
+	time.Sleep(testRacy + time.Millisecond)
+	p.run(t, sharing("app", "other"))
+	time.Sleep(testRacy + time.Millisecond)
+	if got := p.run(t, sharing("app", "other")); len(got) != 2 {
+		t.Errorf("unchanged: %v, want both", got)
+	}
+	for _, names := range [][]string{{"other", "app"}, {"app"}, nil} {
+		if d := p.open().Check(context.Background(), sharing(names...), "", p.world()); len(d.Unchanged) > 0 {
+			t.Errorf("shared by %v: unchanged %v, want none", names, d.Unchanged)
+		}
+	}
+	both := sharing("app", "other")
+	v := *both.Builds[0].Values
+	v.NoCache = true // so it has to run
+	other := both.Builds[0]
+	other.Target, other.Values = "other", &v
+	both.Targets = append(both.Targets, plan.Target{Name: "other", Requested: true, Declared: 1})
+	both.Builds = append(both.Builds, other)
+	if d := p.open().Check(context.Background(), both, "", p.world()); len(d.Unchanged) > 0 || len(d.Why) != 3 {
+		t.Errorf("unchanged: %v; %v", d.Unchanged, d.Why)
+	}
+}
+
 // TestRacy: a build that read a file which was changed a moment ago is not remembered; the next one is.
 func TestRacy(t *testing.T) {
 	p := newProject(t.TempDir())

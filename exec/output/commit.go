@@ -13,6 +13,9 @@ import (
 
 // Move says where a part of the results belongs.
 type Move struct {
+	// Of names who made the content. Where moves of several makers have one path, the last move is kept; two files of one
+	// maker at one path are an error.
+	Of string
 	// From is a folder, or with File a file, relative to [Staging.Dir]; Commit uses it up. Two moves of one Commit may
 	// name the same one.
 	From string
@@ -58,10 +61,11 @@ func (s *Staging) Commit(moves []Move) ([]Result, error) {
 	if err := recoverFor(s.state, s.dests, s.owner, s.hook); err != nil {
 		return nil, err
 	}
-	c := &commit{s: s, kinds: map[string]bool{}, moved: map[string]bool{}, checked: map[string]error{}}
+	c := &commit{s: s, claims: map[string]claimed{}, moved: map[string]bool{}, checked: map[string]error{}}
 	results := make([]Result, len(moves))
-	for i, m := range moves {
-		s.entries = append(s.entries, nil)
+	s.entries = make([][]Entry, len(moves))
+	for i, m := range slices.Backward(moves) { // the last one has precedence
+		c.current, c.of = i, m.Of
 		r, err := c.survey(m)
 		if err != nil {
 			return nil, err
@@ -96,8 +100,7 @@ func (c *commit) see() {
 
 // entry notes a path of the move that is being surveyed.
 func (c *commit) entry(e Entry) {
-	last := len(c.s.entries) - 1
-	c.s.entries[last] = append(c.s.entries[last], e)
+	c.s.entries[c.current] = append(c.s.entries[c.current], e)
 }
 
 // commit is one call of Commit, in three steps: survey looks and changes no destination, prepare makes everything
@@ -108,9 +111,17 @@ type commit struct {
 	dirs    []newDir
 	files   []transfer
 	groups  map[fileID]*linked // files of the result that are hard links of one another
-	kinds   map[string]bool    // every destination path of the result; true for a folder
+	current int                // the move that is surveyed
+	of      string             // its maker
+	claims  map[string]claimed // every destination path of the result
 	moved   map[string]bool    // staged files that a journal entry renames away
 	checked map[string]error   // folders that were tested for writing
+}
+
+// claimed says what of the result goes to a path.
+type claimed struct {
+	folder bool
+	of     string
 }
 
 // newDir is a folder that has to be created, or that was there and gets another mode or time.
@@ -173,6 +184,9 @@ func (c *commit) survey(m Move) (Result, error) {
 				return nil
 			}
 			at[rel], err = c.folder(dest, filepath.Join(at[filepath.Dir(rel)], fi.Name()), fi)
+			if errors.Is(err, errLaterResult) {
+				return fs.SkipDir
+			}
 			return err
 		}
 		r.Files++
@@ -182,6 +196,9 @@ func (c *commit) survey(m Move) (Result, error) {
 		changed, err := c.file(path, filepath.Join(at[filepath.Dir(rel)], fi.Name()), fi)
 		if changed {
 			r.Changed++
+		}
+		if errors.Is(err, errLaterResult) {
+			return nil
 		}
 		return err
 	})
@@ -213,6 +230,9 @@ func (c *commit) surveyFile(m Move) (Result, error) {
 	changed, err := c.file(from, dest, fi)
 	if changed {
 		r.Changed = 1
+	}
+	if errors.Is(err, errLaterResult) {
+		err = nil
 	}
 	return r, err
 }
@@ -257,6 +277,9 @@ func (c *commit) makeAll(dir string) error {
 
 // folder handles a folder of the result that goes to path, and returns where its content goes.
 func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
+	if was, ok := c.claims[path]; ok && !was.folder && was.of != c.of {
+		return "", errLaterResult
+	}
 	c.entry(Entry{Path: path, Folder: true})
 	fi, err := os.Lstat(path)
 	switch {
@@ -276,7 +299,7 @@ func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
 	case !fi.IsDir():
 		return "", fmt.Errorf("%s is a file, and the result has a folder of that name; remove the file", path)
 	}
-	if _, ok := c.kinds[path]; !ok {
+	if _, ok := c.claims[path]; !ok {
 		mode := staged.Mode() & modeBits
 		c.dirs = append(c.dirs, newDir{path: path, mode: mode, time: staged.ModTime(), existed: true, differs: mode != fi.Mode()&modeBits})
 	}
@@ -287,6 +310,9 @@ func (c *commit) folder(dest, path string, staged fs.FileInfo) (string, error) {
 func (c *commit) whole(dest string, staged fs.FileInfo) {
 	d := newDir{path: dest, mode: staged.Mode() & modeBits, time: staged.ModTime()}
 	if i := slices.IndexFunc(c.dirs, func(d newDir) bool { return d.path == dest }); i >= 0 {
+		if !c.dirs[i].time.IsZero() {
+			return // a later move has given them
+		}
 		d.existed, d.touched = c.dirs[i].existed, c.dirs[i].touched
 		c.dirs[i] = d
 		return
@@ -304,7 +330,7 @@ func (c *commit) touch(dir string) {
 }
 
 func (c *commit) newFolder(d newDir) error {
-	if isFolder, ok := c.kinds[d.path]; ok && isFolder {
+	if was, ok := c.claims[d.path]; ok && was.folder {
 		return nil // another move makes it
 	}
 	if err := c.claim(d.path, true); err != nil {
@@ -342,19 +368,28 @@ func (c *commit) write(from, path string) {
 	c.touch(filepath.Dir(path))
 }
 
-// claim notes that something of the result goes to path. Two files, or a file and a folder, cannot.
+// errLaterResult says that a later move of another maker has something at a path.
+var errLaterResult = errors.New("a later result has this path")
+
+// claim notes that something of the result goes to path. The error is errLaterResult if something of another maker goes there.
+// Two files of one maker, or a file and a folder, cannot be at one path.
 func (c *commit) claim(path string, folder bool) error {
-	was, ok := c.kinds[path]
-	if ok && !(was && folder) {
+	was, ok := c.claims[path]
+	switch {
+	case ok && was.folder && folder:
+		return nil
+	case ok && was.of != c.of:
+		return errLaterResult
+	case ok:
 		return fmt.Errorf("two results have a file %s", path)
 	}
-	c.kinds[path] = folder
+	c.claims[path] = claimed{folder, c.of}
 	return nil
 }
 
 // canWrite tests once whether an existing folder can be changed.
 func (c *commit) canWrite(dir string) error {
-	if c.kinds[dir] && !isDir(dir) {
+	if c.claims[dir].folder && !isDir(dir) {
 		return nil // made by this commit
 	}
 	err, ok := c.checked[dir]

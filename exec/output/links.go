@@ -58,7 +58,7 @@ func oneFile(list []transfer) bool {
 
 // forget drops what was seen of a path that is written after all.
 func (c *commit) forget(path string) {
-	last := c.s.entries[len(c.s.entries)-1]
+	last := c.s.entries[c.current]
 	for i := range last {
 		if last[i].Path == path {
 			last[i].Info = nil

@@ -259,6 +259,36 @@ func TestCommitRefusesMoves(t *testing.T) {
 	equal(t, list(t, root), before)
 }
 
+// TestLastMakerIsKept: of what moves of several makers have at one path, that of the last move is kept, whatever it is and
+// whatever the runs before have left.
+func TestLastMakerIsKept(t *testing.T) {
+	root := t.TempDir()
+	bin := filepath.Join(root, "bin")
+	for _, tt := range []struct {
+		order []string
+		want  string
+	}{
+		{[]string{"a", "b", "c"}, "drwxr-xr-x bin\n-rw-r--r-- bin/a \"\"\n-rw-r--r-- bin/b \"\"\n-rw-r--r-- bin/c \"\"\n-rw-r--r-- bin/f \"3\"\n"},
+		{[]string{"c", "b", "a"}, "drwxr-xr-x bin\n-rw-r--r-- bin/a \"\"\n-rw-r--r-- bin/b \"\"\n-rw-r--r-- bin/c \"\"\n-rw-r--r-- bin/f \"1\"\n"},
+		{[]string{"d", "b"}, "drwxr-xr-x bin\n-rw-r--r-- bin/b \"\"\n-rw-r--r-- bin/f \"2\"\n"},
+		{[]string{"b", "d"}, "drwxr-xr-x bin\n-rw-r--r-- bin/b \"\"\ndrwxr-xr-x bin/f\n-rw-r--r-- bin/f/x \"4\"\n"},
+	} {
+		if len(tt.order) == 2 { // no file gives way to a folder that is there already
+			must(t, os.RemoveAll(bin))
+		}
+		for range 2 {
+			s := stage(t, tree{"a/f": "1", "a/a": "", "b/f": "2", "b/b": "", "c/f": "3", "c/c": "", "d/f/x": "4"}, bin)
+			var moves []Move
+			for _, name := range tt.order {
+				moves = append(moves, Move{Of: name, From: name, Dest: bin})
+			}
+			commit1(t, s, moves...)
+			must(t, s.Close())
+			equal(t, list(t, root), tt.want)
+		}
+	}
+}
+
 func TestSeveralDestinations(t *testing.T) {
 	root := t.TempDir()
 	a, b := filepath.Join(root, "p/bin"), filepath.Join(root, "q/r/out")
