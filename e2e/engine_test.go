@@ -41,6 +41,13 @@ func engine(t *testing.T, containerd bool) *parts.Engine {
 type image struct {
 	Id, Architecture string
 	Descriptor       struct{ MediaType, Digest string }
+	Config           struct{ Labels map[string]string }
+}
+
+// engineLabel is the label "name" of an image in an engine.
+func engineLabel(t *testing.T, e *parts.Engine, image string) string {
+	t.Helper()
+	return imageIn(t, e, image).Config.Labels["name"]
 }
 
 func imageIn(t *testing.T, e *parts.Engine, name string) image {

@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -334,7 +335,8 @@ func (e *export) title() string {
 }
 
 func (r *run) announce(verb string, e *export) {
-	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: verb + " " + e.title()})
+	what := cmp.Or(e.title(), "the image of target "+e.target)
+	r.emit(exec.Event{Type: exec.Exporting, Time: time.Now(), Name: verb + " " + what})
 }
 
 // report notes what BuildKit says about an image that it made.

@@ -166,7 +166,7 @@ func resultsText(rep *exec.Report, p *plan.Plan) string {
 			}
 			for i := range places {
 				if o.Digest != "" {
-					places[i] += "@" + o.Digest
+					places[i] = strings.TrimPrefix(places[i]+"@"+o.Digest, "@") // an image may have no name
 				}
 			}
 		case o.Dest == schema.Stdout:
