@@ -2,6 +2,7 @@ package hcl
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -13,10 +14,14 @@ var notBuilt = []struct {
 	attr string
 	set  func(*schema.Build) bool
 }{
-	{"policy", func(b *schema.Build) bool { return len(b.Policies) > 0 }},
+	{"policy", func(b *schema.Build) bool {
+		return slices.ContainsFunc(b.Policies, func(p schema.Policy) bool { return p.File != "" }) &&
+			!slices.ContainsFunc(b.Policies, func(p schema.Policy) bool { return p.Disabled })
+	}},
 }
 
-// NotBuilt reports what a build asks for that cannot be carried out yet, so that nothing else is built in its place.
+// NotBuilt reports what a build asks for that cannot be carried out yet. Who builds must refuse it, unless the command line says
+// to do without.
 func NotBuilt(cfg *schema.Config) diag.List {
 	var r reporter
 	for _, t := range cfg.Targets {

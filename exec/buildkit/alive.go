@@ -52,7 +52,7 @@ func (b *Backend) attended(ctx context.Context, do func(context.Context) error) 
 // request is a gateway build that reports nothing while it runs.
 func (b *Backend) request(ctx context.Context, opt client.SolveOpt, f gateway.BuildFunc) error {
 	return b.attended(ctx, func(ctx context.Context) error {
-		_, err := b.client.Build(ctx, opt, product, f, nil)
+		_, err := b.build(ctx, opt, f, nil)
 		return err
 	})
 }

@@ -31,7 +31,7 @@ func (r *run) solveAlone(ctx context.Context, b *build) error {
 	go func() {
 		defer r.beside.Done()
 		defer stop()
-		_, err := r.client.Build(alone, r.solveOpt(b), product, func(bctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+		_, err := r.build(alone, r.solveOpt(b), func(bctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 			_, err := gc.Solve(bctx, r.solveRequest(b))
 			if err != nil {
 				return nil, err

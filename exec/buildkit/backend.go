@@ -35,6 +35,8 @@ type DialOptions struct {
 	// StateDir is where local outputs keep their journals, see package output. Without it a run that is killed while it writes
 	// files leaves some of them old and some new.
 	StateDir string
+	// SourcePolicy holds for every request; nil is none.
+	SourcePolicy *SourcePolicy
 	// Owner gets the files of local outputs.
 	Owner output.Owner
 	// NoDefaultLoad says that a Docker Engine does not keep results of Bake files' targets that name no output.

@@ -50,7 +50,7 @@ func (r *run) requestDirect(ctx context.Context, opt client.SolveOpt, b *build) 
 	for _, c := range opt.CacheExports {
 		req.Cache.Exports = append(req.Cache.Exports, &controlapi.CacheOptionsEntry{Type: c.Type, Attrs: c.Attrs})
 	}
-	resp, err := r.client.ControlClient().Solve(ctx, req)
+	resp, err := r.solveControl(ctx, req)
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,8 @@ type faulty struct {
 	plan  *plan.Plan
 	run   int   // the text of the context names it
 	lost  int32 // how many daemons were lost when it was looked last
+
+	policy *SourcePolicy
 }
 
 func newFaulty(t *testing.T, name string) *faulty {
@@ -84,7 +86,7 @@ func (f *faulty) attempt(ctx context.Context, t *testing.T, p patience) (*exec.R
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	b, err := dialPatiently(ctx, f.proxy.Addr(), DialOptions{Name: "test", DockerConfig: t.TempDir(), StateDir: t.TempDir()}, p)
+	b, err := dialPatiently(ctx, f.proxy.Addr(), DialOptions{Name: "test", DockerConfig: t.TempDir(), StateDir: t.TempDir(), SourcePolicy: f.policy}, p)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (s *steps) withoutSecrets(vertexes []*client.Vertex) []*client.Vertex {
 // stream.
 func (r *run) request(ctx context.Context, opt client.SolveOpt, f gateway.BuildFunc) (*client.SolveResponse, error) {
 	if r.steps.raw == nil {
-		return r.client.Build(ctx, opt, product, f, nil)
+		return r.build(ctx, opt, f, nil)
 	}
 	status, drained := make(chan *client.SolveStatus), make(chan struct{})
 	go func() {
@@ -79,7 +79,7 @@ func (r *run) request(ctx context.Context, opt client.SolveOpt, f gateway.BuildF
 			r.steps.passOnNew(m)
 		}
 	}()
-	resp, err := r.client.Build(ctx, opt, product, f, status)
+	resp, err := r.build(ctx, opt, f, status)
 	<-drained
 	return resp, err
 }

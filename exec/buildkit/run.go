@@ -178,7 +178,7 @@ func (r *run) hub(ctx context.Context) error {
 				r.steps.update(m)
 			}
 		}()
-		_, err := r.client.Build(ctx, r.solveOpt(), product, r.buildAll, status)
+		_, err := r.build(ctx, r.solveOpt(), r.buildAll, status)
 		if err != nil {
 			stop()
 		}

@@ -93,7 +93,7 @@ func (r *run) within(ctx context.Context, gc gateway.Client, b *build, f func(co
 		return f(ctx, gc)
 	}
 	// Its request is open, but its result belongs to that.
-	_, err := r.client.Build(ctx, r.solveOpt(b), product, func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
+	_, err := r.build(ctx, r.solveOpt(b), func(ctx context.Context, gc gateway.Client) (*gateway.Result, error) {
 		return gateway.NewResult(), f(ctx, gc)
 	}, nil)
 	return err

@@ -22,6 +22,10 @@ const defaultSocket = "/run/buildkit/buildkitd.sock"
 // would use, else a system-wide one, else the one inside xbuild.
 func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	opt := buildkit.DialOptions{Name: "buildkit", StateDir: a.stateDir(), Owner: output.OwnerFromEnv(a.getenv, os.Geteuid())}
+	var err error
+	if opt.SourcePolicy, err = a.sourcePolicy(); err != nil {
+		return nil, err
+	}
 	if !isTerminal(a.out) {
 		opt.Stdout = printable.Unwrap(a.out) // an archive, not text
 	}
@@ -134,8 +138,18 @@ func (a *app) noDefaultLoad() (bool, error) {
 	return no, nil
 }
 
-// endpoint identifies the BuildKit that connect would try first, without reaching for it.
+// endpoint identifies the BuildKit that connect would try first, without reaching for it, and the policy that it would be given.
 func (a *app) endpoint() string {
+	if p, err := a.sourcePolicy(); err != nil {
+		return "none: " + err.Error() // which connect says
+	} else if p != nil {
+		return a.address() + " with the source policy " + p.ID()
+	}
+	return a.address()
+}
+
+// address is that of the BuildKit that connect would try first.
+func (a *app) address() string {
 	if addr := a.getenv("BUILDKIT_HOST"); addr != "" {
 		return addr
 	}

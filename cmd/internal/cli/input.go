@@ -32,6 +32,7 @@ type inputFlags struct {
 	strategy  string
 	remote    remoteSource
 	allow     []string
+	policy    policyFlag
 	// access is what the build files may use of this machine; it is there once they are read.
 	access *access
 
@@ -42,6 +43,7 @@ type inputFlags struct {
 func (f *inputFlags) register(c *cobra.Command) {
 	f.registerFiles(c)
 	f.registerSets(c)
+	f.policy.register(c)
 	fl := c.Flags()
 	fl.StringSliceVar(&f.platforms, "platform", nil, "build only these of the declared platforms")
 	fl.StringVar(&f.strategy, "strategy", "", "strategy of every target: "+strategyNames()+", or strategy.NAME")
@@ -375,9 +377,6 @@ func (a *app) load(ctx context.Context, f *inputFlags, targets []string) (*schem
 	}
 	cfg, diags := hcl.Load(def.files, def.env)
 	cfg = a.withGitCredentials(f.remote, cfg)
-	if !diags.HasErrors() {
-		diags = append(diags, hcl.NotBuilt(cfg)...).Sorted()
-	}
 	return cfg, a.report(diags, cfg.Sources)
 }
 

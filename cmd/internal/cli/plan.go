@@ -106,6 +106,9 @@ func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offlin
 	if err := a.checkReading(in, cfg, req); err != nil {
 		return nil, nil, err
 	}
+	if err := a.refusePolicies(in, plan.Choices(cfg, req), cfg.Sources, attributeOf(cfg)); err != nil {
+		return nil, nil, err
+	}
 	b, done, err := a.askedNode(ctx, offline)
 	if err != nil {
 		return nil, nil, err

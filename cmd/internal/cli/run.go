@@ -213,6 +213,9 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if err := a.checkGrants(in, cfg, req); err != nil {
 		return nil, err
 	}
+	if err := a.refusePolicies(in, plan.Choices(cfg, req), cfg.Sources, attributeOf(cfg)); err != nil {
+		return nil, err
+	}
 	// The file of --metadata-file tells of images what only a build does.
 	h, all := a.history(cfg), f.force || in.bake.noCache || f.metadata != "" || asks(cfg)
 	allow := slices.Concat(in.allow, []string{a.getenv("BUILDX_BAKE_ENTITLEMENTS_FS"), a.getenv("BAKE_ALLOW_REMOTE_FS_ACCESS")})
@@ -265,6 +268,9 @@ func (a *app) savedToRun(ctx context.Context, in *inputFlags, f *runFlags, args 
 	}
 	needs := in.access.needs(p.Choices())
 	if err := a.report(in.access.missing(needs, func(t, _ string) *diag.Range { return &p.Target(t).Range }), sources); err != nil {
+		return nil, err
+	}
+	if err := a.refusePolicies(in, p.Choices(), sources, func(t, _ string) *diag.Range { return &p.Target(t).Range }); err != nil {
 		return nil, err
 	}
 	b, err := a.connect(ctx)

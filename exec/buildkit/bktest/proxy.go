@@ -53,6 +53,7 @@ type Fault struct {
 // The methods that are told apart. A probe comes when its time has come, so it has no number.
 const (
 	session = "/moby.buildkit.v1.Control/Session"
+	solve   = "/moby.buildkit.v1.Control/Solve"
 	probe   = "/moby.buildkit.v1.Control/Info"
 )
 
@@ -66,6 +67,7 @@ type Proxy struct {
 	mu       sync.Mutex
 	fault    *Fault
 	calls    []string
+	solves   [][]byte
 	messages int
 	hit      bool
 }
@@ -99,7 +101,7 @@ func (p *Proxy) Addr() string { return p.addr }
 func (p *Proxy) Inject(f *Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fault, p.calls, p.messages, p.hit = f, nil, 0, false
+	p.fault, p.calls, p.solves, p.messages, p.hit = f, nil, nil, 0, false
 }
 
 // Calls are the methods that were called since Inject, in order, and Messages how many messages came through sessions.
@@ -107,6 +109,23 @@ func (p *Proxy) Calls() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.calls...)
+}
+
+// Solves are the requests for a build since Inject, as they were on the wire.
+func (p *Proxy) Solves() [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([][]byte(nil), p.solves...)
+}
+
+// sent keeps a request for a build.
+func (p *Proxy) sent(method string, m []byte) {
+	if method != solve {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.solves = append(p.solves, append([]byte(nil), m...))
 }
 
 // Messages is how many messages the daemon sent through sessions since Inject.
@@ -198,6 +217,7 @@ func (p *Proxy) pass(_ any, client grpc.ServerStream) error {
 				cancel()
 				return
 			}
+			p.sent(method, m)
 			if daemon.SendMsg(&m) != nil { // its answer says why
 				return
 			}
