@@ -188,7 +188,7 @@ func (s *site) verb(v verb, grant, env []string) *result {
 	with := func(args ...string) []string { return slices.Concat(args, address, s.g.args) }
 	switch v {
 	case list:
-		return s.xbuild(env, with("run", "--list", "targets")...)
+		return s.xbuild(env, slices.Concat(with("run", "--list", "targets"), grant)...)
 	case completion:
 		return s.xbuild(env, "__complete", "run", "")
 	case validate:

@@ -175,7 +175,8 @@ func (a *app) savedAccess(in *inputFlags, inputs []plan.SavedInput) (*access, er
 		}
 		root := entitle.ProjectRoot(f.Path, never)
 		acc.area, acc.world.Free = "the project", nil
-		if root == "" || a.trusted(f.Path) != nil {
+		here := acc.world.Real(filepath.Dir(f.Path)) == real
+		if root == "" || !here && a.trusted(f.Path) != nil {
 			continue
 		}
 		if rel, err := filepath.Rel(root, real); err == nil && filepath.IsLocal(rel) {
