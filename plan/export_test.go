@@ -44,6 +44,7 @@ func RunPass(name string, cfg *schema.Config, req Request, facts Facts) (state s
 
 // views show what each pass is for, in few words.
 var views = map[string]func(p *planner, b *strings.Builder){
+	"images": func(*planner, *strings.Builder) {}, // it only refuses
 	"select": func(p *planner, b *strings.Builder) {
 		for _, x := range p.builds {
 			fmt.Fprintf(b, "%s requested=%t links=%v\n", at(x.use()), x.requested, x.links)

@@ -87,6 +87,8 @@ type Request struct {
 	Platforms []schema.Platform
 	// Strategy, if not empty, replaces that of every target.
 	Strategy schema.Strategy
+	// PartialTags allows tags of several platforms to be pushed for some of them. Of Bake's files it is always allowed.
+	PartialTags bool
 }
 
 // FileKey is the key of a build's Dockerfile in [Facts]: its path, or for inline text a name that cannot be a path.

@@ -29,6 +29,7 @@ var passes = []struct {
 	{"facts", (*planner).recordFacts},           // what the plan stands on
 	{"caches", (*planner).scopeCaches},          // a part of a cache for each of its writers
 	{"collide", (*planner).checkCollisions},     // two writers of one place
+	{"images", (*planner).checkImages},          // tags and annotations
 	{"suggest", (*planner).suggest},             // what a strategy block could do
 	{"alternative", (*planner).planAlternative}, // what is left where a result turns out to be wrong
 	{"count", (*planner).count},                 // the kinds, summed up

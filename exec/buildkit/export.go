@@ -296,7 +296,7 @@ func (e *export) attrs() map[string]string {
 	if e.output.Image() {
 		for _, b := range e.builds {
 			for _, a := range b.Values.Annotations {
-				addAnnotation(attrs, a, e.index)
+				addAnnotation(attrs, a, e.index || e.attestations() != nil)
 			}
 		}
 		if len(e.tags) > 0 {

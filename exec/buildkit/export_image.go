@@ -104,8 +104,8 @@ func (r *run) exportTo(ctx context.Context, opt client.SolveOpt, e *export, expo
 // annotation is [TYPE[PLATFORM],...:]KEY=VALUE.
 var annotation = lazyre.New(`^(?:((?:(?:index|manifest|index-descriptor|manifest-descriptor)(?:\[[A-Za-z0-9_/-]+\])?,?)+):)?([^=]+)=(.*)$`)
 
-// addAnnotation adds one annotation to an exporter's attributes. What belongs to an index is left out where there is
-// none.
+// addAnnotation adds one annotation to an exporter's attributes. What belongs to an index is left out of the
+// image of one of several platforms, which has none.
 func addAnnotation(attrs map[string]string, s string, index bool) {
 	m := annotation().FindStringSubmatch(s)
 	if m == nil {

@@ -30,9 +30,12 @@ type inputFlags struct {
 	vars      []string
 	platforms []string
 	strategy  string
-	remote    remoteSource
-	allow     []string
-	policy    policyFlag
+	// partialTags allows a tag of several platforms to be pushed for some of them.
+	partialTags bool
+
+	remote remoteSource
+	allow  []string
+	policy policyFlag
 	// access is what the build files may use of this machine; it is there once they are read.
 	access *access
 
@@ -46,6 +49,7 @@ func (f *inputFlags) register(c *cobra.Command) {
 	f.policy.register(c)
 	fl := c.Flags()
 	fl.StringSliceVar(&f.platforms, "platform", nil, "build only these of the declared platforms")
+	fl.BoolVar(&f.partialTags, "allow-partial-tags", false, "push a tag of several platforms although only some of them are built (xbuild.hcl)")
 	fl.StringVar(&f.strategy, "strategy", "", "strategy of every target: "+strategyNames()+", or strategy.NAME")
 }
 
@@ -382,7 +386,7 @@ func (a *app) load(ctx context.Context, f *inputFlags, targets []string) (*schem
 
 // request turns the command line into what to plan. Which targets Bake's groups and patterns mean, the front end knows.
 func (f *inputFlags) request(cfg *schema.Config, targets []string) (plan.Request, error) {
-	req := plan.Request{Targets: targets, Strategy: schema.Strategy(f.strategy)}
+	req := plan.Request{Targets: targets, Strategy: schema.Strategy(f.strategy), PartialTags: f.partialTags}
 	if cfg.Bake() {
 		req.Targets = slices.Clone(cfg.Requested)
 		for _, t := range targets {
