@@ -185,7 +185,7 @@ func (r *run) exportStep(ctx context.Context, e *export, do func(context.Context
 
 // noteExport records a failure that is not that of a build.
 func (r *run) noteExport(err error, kind exec.FailureKind, builds ...*build) error {
-	p := problem{err: err, kind: kind}
+	p := problem{err: r.outputDisk(err, builds), kind: kind}
 	for _, b := range builds {
 		p.uses = append(p.uses, b.use())
 	}

@@ -29,6 +29,7 @@ import (
 type localExport struct {
 	staging *output.Staging
 	items   []*localItem
+	trouble localTrouble
 }
 
 // localItem is the result of one build, received once, and the destinations that want it.
@@ -234,6 +235,9 @@ func (r *run) receive(ctx context.Context, items []*localItem) error {
 		res.AddMeta(exptypes.ExporterPlatformsKey, md)
 		return res, nil
 	})
+	if local := r.export.trouble.take(); err != nil && local != nil {
+		err = local
+	}
 	if err != nil {
 		return err
 	}

@@ -198,9 +198,13 @@ func classify(f *exec.Failure, err error) {
 	code := grpcerrors.Code(err)
 	var exit *gatewaypb.ExitError
 	var lost *lostError
+	var disk *fullOutput
 	switch {
 	case errors.As(err, &exit):
 		f.Kind, f.ExitCode = exec.StepFailed, int(exit.ExitCode)
+	case errors.As(err, &disk):
+		f.Kind = exec.OutputFailed
+		f.Hint = "free space on the disk of the output, or write to another one"
 	case errors.As(err, &lost), code == codes.Unavailable, vertexOf(err) == "" && daemonGone().MatchString(text):
 		f.Kind = exec.DaemonLost
 		f.Hint = "run again; steps that were finished are kept in the cache"

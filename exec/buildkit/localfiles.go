@@ -58,7 +58,7 @@ func (e *localExport) receiver(dir string) receiver {
 		it.files.seen = newSeenFiles()
 		byKey[it.key] = it
 	}
-	return receiver{dir: dir, take: func(p string, st *fstypes.Stat) bool {
+	return receiver{dir: dir, trouble: &e.trouble, take: func(p string, st *fstypes.Stat) bool {
 		key, rest, _ := strings.Cut(filepath.ToSlash(p), "/")
 		it := byKey[key]
 		return it == nil || it.files.take(key, rest, st)

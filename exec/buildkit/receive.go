@@ -18,6 +18,8 @@ type receiver struct {
 	dir string
 	// take may change what is known of a path before it is made, or refuse it. It may be called at the same time.
 	take func(path string, st *fstypes.Stat) bool
+	// trouble, if not nil, learns what fails on this side.
+	trouble *localTrouble
 }
 
 // Register implements session.Attachable.
@@ -35,8 +37,12 @@ func (r receiver) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 	defer root.Close()
 	uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
 	// The stream ends with its context. Were it the context of the files too, they would be closed while they are written.
-	return fsutil.ReceiveRoot(context.WithoutCancel(stream.Context()), stream, fsutil.NewRoot(root), fsutil.ReceiveOpt{Merge: true, Filter: func(path string, st *fstypes.Stat) bool {
+	err = fsutil.ReceiveRoot(context.WithoutCancel(stream.Context()), stream, fsutil.NewRoot(root), fsutil.ReceiveOpt{Merge: true, Filter: func(path string, st *fstypes.Stat) bool {
 		st.Uid, st.Gid = uid, gid
 		return r.take == nil || r.take(path, st)
 	}})
+	if r.trouble != nil {
+		r.trouble.note(err)
+	}
+	return err
 }

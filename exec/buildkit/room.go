@@ -59,7 +59,10 @@ func ranOutOfSpace(err error, full bool) bool {
 	if !errors.As(err, &f) {
 		return false
 	}
+	var output *fullOutput
 	switch f.Kind {
+	case exec.OutputFailed:
+		return full && errors.As(err, &output) // it may be the same disk
 	case exec.DiskFull:
 		return full || f.Step != ""
 	case exec.StepFailed:

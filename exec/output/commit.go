@@ -169,7 +169,7 @@ func (c *commit) survey(m Move) (Result, error) {
 			return err
 		}
 		if IsStaging(fi.Name()) {
-			return fmt.Errorf("the result for %s has %s, and names that begin with %s are those of xbuild's own folders; give it another name in the build", m.Dest, filepath.ToSlash(rel), stagePrefix)
+			return fmt.Errorf("the result for %s has %s, and names that begin with %s are those of xbuild's own folders; give it another name in the build", m.Dest, filepath.ToSlash(rel), StagePrefix)
 		}
 		if d.IsDir() {
 			if fi.Mode()&privatePerm != privatePerm { // or its content could be neither read nor moved

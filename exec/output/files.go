@@ -120,4 +120,4 @@ func nearest(path string) string {
 
 // IsStaging reports whether a file name is that of a staging folder. Whoever reads a folder in which a destination
 // lies, such as a build context, must leave these out: their names differ from run to run.
-func IsStaging(name string) bool { return strings.HasPrefix(name, stagePrefix) }
+func IsStaging(name string) bool { return strings.HasPrefix(name, StagePrefix) }

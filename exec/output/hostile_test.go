@@ -20,7 +20,7 @@ func plantJournals(t *testing.T, dir, outside string) []string {
 		`{"version":1,"files":[{"from":"NAME/evil","to":"../outside/planted"}]}`,
 		`{"version":2,"committed":true,"stages":[{"path":"DIR/NAME","id":{"dev":0,"ino":0}}],"roots":[{"path":"OUTSIDE"}],"files":[{"from":"evil","to":"planted"}]}`,
 	} {
-		name := fmt.Sprintf("%strap%d", stagePrefix, i)
+		name := fmt.Sprintf("%strap%d", StagePrefix, i)
 		text = strings.NewReplacer("NAME", name, "OUTSIDE", outside, "DIR", dir).Replace(text)
 		tree{"evil": "evil", "files/evil": "evil", "lock": "", "journal.json": text}.write(t, filepath.Join(dir, name))
 		out = append(out, filepath.Join(dir, name))
@@ -65,7 +65,7 @@ func TestJournalOfOtherFolders(t *testing.T) {
 	for _, tt := range []string{"stage", "destination", "link", "path"} {
 		t.Run(tt, func(t *testing.T) {
 			root, outside, state := t.TempDir(), t.TempDir(), t.TempDir()
-			dest, stage := filepath.Join(root, "bin"), filepath.Join(root, stagePrefix+"x")
+			dest, stage := filepath.Join(root, "bin"), filepath.Join(root, StagePrefix+"x")
 			tree{"bin/": ""}.write(t, root)
 			tree{"files/app": "new"}.write(t, stage)
 			sid, err := identify(stage)
@@ -107,7 +107,7 @@ func TestJournalOfOtherFolders(t *testing.T) {
 }
 
 func TestReservedNames(t *testing.T) {
-	for _, name := range []string{stagePrefix + "abc/journal.json", "usr/" + stagePrefix + "x/f", "a/" + stagePrefix + "file"} {
+	for _, name := range []string{StagePrefix + "abc/journal.json", "usr/" + StagePrefix + "x/f", "a/" + StagePrefix + "file"} {
 		root := t.TempDir()
 		dest := filepath.Join(root, "bin")
 		s := stage(t, tree{"m/ok": "x", "m/" + name: "x"}, dest)
@@ -170,7 +170,7 @@ func withoutBin(listing string) string {
 // randomTree fills a folder with files, folders and links of hostile names and targets.
 func randomTree(t *testing.T, r *rand.Rand, dir, root string) {
 	t.Helper()
-	names := []string{"a", "b", "d", "e", "...", "-rf", "x\ty\r", "\x1b[2J", "..a", stagePrefix, stagePrefix + "z", "journal.json", "secret"}
+	names := []string{"a", "b", "d", "e", "...", "-rf", "x\ty\r", "\x1b[2J", "..a", StagePrefix, StagePrefix + "z", "journal.json", "secret"}
 	targets := []string{"..", "../..", "../../out", "/", root + "/out", root + "/out/secret", "a", "d", ".", "../src", "../../out/d", "nowhere", "/etc/passwd"}
 	must(t, os.MkdirAll(dir, 0o755))
 	dirs := []string{dir}

@@ -170,7 +170,7 @@ func recoverAgain(t *testing.T, self, root, state, before string, committed bool
 func withoutStages(listing string) string {
 	var b strings.Builder
 	for line := range strings.Lines(listing) {
-		if !strings.Contains(line, stagePrefix) {
+		if !strings.Contains(line, StagePrefix) {
 			b.WriteString(line)
 		}
 	}
@@ -201,7 +201,7 @@ func TestKilledThenMoved(t *testing.T) {
 	before := list(t, moved)
 	s, err := NewStaging(state, killDests(moved), Owner{})
 	must(t, err)
-	if got := strings.Join(s.Warnings(), "\n"); len(s.Warnings()) != 1 || !strings.Contains(got, "rm -r "+filepath.Join(moved, "p", stagePrefix)) {
+	if got := strings.Join(s.Warnings(), "\n"); len(s.Warnings()) != 1 || !strings.Contains(got, "rm -r "+filepath.Join(moved, "p", StagePrefix)) {
 		t.Errorf("got %q", got)
 	}
 	must(t, s.Close())

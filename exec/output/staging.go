@@ -27,9 +27,11 @@ import (
 	"strings"
 )
 
+// StagePrefix begins the names of staging folders.
+const StagePrefix = ".xbuild-stage-"
+
 // The names inside a staging folder and inside the folder of a run in the state directory.
 const (
-	stagePrefix  = ".xbuild-stage-"
 	filesName    = "files"        // what the build writes
 	copiesName   = "copies"       // files that cannot be renamed from where they are
 	lockName     = "lock"         // held by the process whose run it is
@@ -186,7 +188,7 @@ func (s *Staging) anchor(dest string) (string, error) {
 // claim creates a staging folder with a new name. The journal names it before it is there, so that it is known for ours
 // whenever this process is killed.
 func (s *Staging) claim(anchor string) (*folder, error) {
-	f := &folder{path: filepath.Join(anchor, stagePrefix+strings.ToLower(rand.Text()[:12])), index: len(s.journal.Stages)}
+	f := &folder{path: filepath.Join(anchor, StagePrefix+strings.ToLower(rand.Text()[:12])), index: len(s.journal.Stages)}
 	s.journal.Stages = append(s.journal.Stages, stageRef{Path: f.path})
 	if err := s.note(false); err != nil {
 		return nil, err

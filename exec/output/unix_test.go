@@ -128,7 +128,7 @@ func TestOtherFileSystem(t *testing.T) {
 func TestRenameFallsBackToCopy(t *testing.T) {
 	a := t.TempDir()
 	b := otherFS(t, a)
-	stage := filepath.Join(a, stagePrefix+"x")
+	stage := filepath.Join(a, StagePrefix+"x")
 	tree{"files/app": "0755 new", "files/gone": "x"}.write(t, stage)
 	tree{"app": "old"}.write(t, b)
 	from, err := identify(stage)
