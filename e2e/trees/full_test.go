@@ -1,6 +1,7 @@
 package trees
 
 import (
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,11 @@ func TestFullOutputDisk(t *testing.T) {
 		t.Skipf("a small file system cannot be mounted: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) }) // the machine forgets it otherwise, too
-	s.write(t, "big", []byte(strings.Repeat("too large", 400000)))
+	big := make([]byte, 3<<20)
+	if _, err := rand.Read(big); err != nil { // so that no compression makes it fit
+		t.Fatal(err)
+	}
+	s.write(t, "big", big)
 	s.write(t, "docker-bake.hcl", []byte("target \"default\" {\n  dockerfile-inline = \"FROM scratch\\nCOPY big /\\n\"\n  tags = [\"x:1\"]\n}\n"))
 	for _, output := range []string{"type=local,dest=DIR", "type=tar,dest=DIR", "type=oci,dest=DIR", "type=oci,tar=false,dest=DIR"} {
 		dest := filepath.Join(small, "out")
