@@ -18,7 +18,7 @@ func (p *planner) checkImages() {
 			continue
 		}
 		p.checkIndexAnnotations(t)
-		if p.cfg.Requested == nil && !p.req.PartialTags { // Bake files mean what they mean to the peer
+		if !p.cfg.Bake() && !p.req.PartialTags { // Bake files mean what they mean to the peer
 			p.checkPartialTags(t)
 		}
 	}

@@ -225,7 +225,7 @@ func (p *planner) addTargets() {
 
 func (p *planner) publicTarget(t *schema.Target, builds, missing []*build) Target {
 	e := Target{Name: t.Name, Platforms: []string{}, Optional: []string{}, Missing: p.missing(t, missing), Tags: []string{}, Outputs: []Output{},
-		Strategy: p.strategy(&t.Base), Declared: len(t.Platforms), Bake: p.cfg.Requested != nil, Range: t.Range}
+		Strategy: p.strategy(&t.Base), Declared: len(t.Platforms), Bake: p.cfg.Bake(), Range: t.Range}
 	for _, b := range builds {
 		e.Platforms = append(e.Platforms, b.platform.String())
 		e.Requested = e.Requested || b.requested
