@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,8 @@ type DialOptions struct {
 	// StateDir is where local outputs keep their journals, see package output. Without it a run that is killed while it writes
 	// files leaves some of them old and some new.
 	StateDir string
+	// Dial connects to the address; nil is what the scheme of the address says.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// SourcePolicy holds for every request; nil is none.
 	SourcePolicy *SourcePolicy
 	// Owner gets the files of local outputs.
@@ -92,7 +95,11 @@ func dialPatiently(ctx context.Context, addr string, opt DialOptions, p patience
 	if opt.Name == "" {
 		opt.Name = addr
 	}
-	c, err := client.New(ctx, addr)
+	var how []client.ClientOpt
+	if opt.Dial != nil {
+		how = append(how, client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return opt.Dial(ctx, addr) }))
+	}
+	c, err := client.New(ctx, addr, how...)
 	if err != nil {
 		return nil, &Unreachable{addr, err}
 	}

@@ -194,7 +194,7 @@ func TestApart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := newLocals("s", newDirSource())
+			l := newLocals("s", newDirSource(""))
 			if err := l.collect(def, true); err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,7 @@ func TestPathsOfAllBuilds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l := newLocals("s", newDirSource())
+	l := newLocals("s", newDirSource(""))
 	name, err := l.dirs.add(dir)
 	if err != nil {
 		t.Fatal(err)

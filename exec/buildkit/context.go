@@ -23,6 +23,9 @@ import (
 
 // dirSource serves folders to the daemon by name. Folders may be added while the session runs.
 type dirSource struct {
+	// state is xbuild's own directory, which is in no context.
+	state string
+
 	mu   sync.Mutex
 	dirs map[string]servedDir
 }
@@ -32,7 +35,25 @@ type servedDir struct {
 	fs   fsutil.FS
 }
 
-func newDirSource() *dirSource { return &dirSource{dirs: map[string]servedDir{}} }
+func newDirSource(state string) *dirSource {
+	if real, err := filepath.EvalSymlinks(state); err == nil {
+		state = real
+	}
+	return &dirSource{state: state, dirs: map[string]servedDir{}}
+}
+
+// stateIn is the path of xbuild's own directory below a context; empty if it is not there.
+func (d *dirSource) stateIn(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil || d.state == "" {
+		return ""
+	}
+	rel, err := filepath.Rel(real, d.state)
+	if err != nil || !filepath.IsLocal(rel) || rel == "." {
+		return ""
+	}
+	return rel
+}
 
 // servedName is the name under which a session serves what a text stands for: the path of a folder, or what is read of folders.
 func servedName(text string) string {
@@ -57,9 +78,10 @@ func (d *dirSource) add(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("context folder %s cannot be read: %w", path, err)
 	}
+	state := d.stateIn(path)
 	// Neither the user's ids nor the staging folder of a run that is going on must enter cache keys.
 	f, err = fsutil.NewFilterFS(f, &fsutil.FilterOpt{Map: func(p string, st *fstypes.Stat) fsutil.MapResult {
-		if output.IsStaging(filepath.Base(p)) {
+		if output.IsStaging(filepath.Base(p)) || state != "" && filepath.FromSlash(p) == state {
 			return fsutil.MapResultSkipDir
 		}
 		st.Uid, st.Gid = 0, 0

@@ -43,7 +43,7 @@ func (b *Backend) openSession(ctx context.Context, more ...session.Attachable) (
 	if err != nil {
 		return nil, err
 	}
-	bs := &buildSession{Session: s, dirs: newDirSource(), done: make(chan struct{}), drain: b.drainTime}
+	bs := &buildSession{Session: s, dirs: newDirSource(b.opt.StateDir), done: make(chan struct{}), drain: b.drainTime}
 	// What a session offers is announced when it starts, so everything is added before.
 	s.Allow(filesync.NewFSSyncProvider(bs.dirs))
 	s.Allow(authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: b.credentials()}))

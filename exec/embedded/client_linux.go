@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -158,9 +159,7 @@ func ask(ctx context.Context, l layout, req acquireRequest) (acquireReply, error
 	limited, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	conn, err := grpc.NewClient("passthrough:///"+l.socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, path string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", path)
-		}))
+		grpc.WithContextDialer(dialOwn))
 	if err != nil {
 		return reply, err
 	}
@@ -182,7 +181,7 @@ func ask(ctx context.Context, l layout, req acquireRequest) (acquireReply, error
 
 // peer returns the process that listens on the socket, as seen from here, or -1 if there is none.
 func peer(ctx context.Context, l layout) (int, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", l.socket)
+	conn, cred, err := dialSocket(ctx, l.socket)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return -1, nil
 	}
@@ -190,21 +189,50 @@ func peer(ctx context.Context, l layout) (int, error) {
 		return -1, fmt.Errorf("the socket of the built-in BuildKit cannot be used: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	defer conn.Close()
+	return int(cred.Pid), nil
+}
+
+// Dial connects to the socket of a daemon, as [Ensure] returned it. It refuses a process of another user before anything is said,
+// except root's.
+func Dial(ctx context.Context, addr string) (net.Conn, error) {
+	return dialOwn(ctx, strings.TrimPrefix(addr, "unix://"))
+}
+
+func dialOwn(ctx context.Context, path string) (net.Conn, error) {
+	conn, _, err := dialSocket(ctx, path)
+	return conn, err
+}
+
+// dialSocket connects to a socket behind which is a process of this user or of root.
+func dialSocket(ctx context.Context, path string) (net.Conn, *unix.Ucred, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, nil, err
+	}
+	cred, err := peerOf(conn)
+	if err == nil && cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
+		err = fmt.Errorf("a process of another user (%d) listens on %s; set XBUILD_STATE_DIR to a directory of your own", cred.Uid, path)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, cred, nil
+}
+
+// peerOf says whose the process at the other end of a socket is.
+func peerOf(conn net.Conn) (cred *unix.Ucred, err error) {
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
-	var cred *unix.Ucred
 	var credErr error
 	if err := raw.Control(func(fd uintptr) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	}); err != nil {
-		return -1, err
+		return nil, err
 	}
-	if credErr != nil {
-		return -1, credErr
-	}
-	return int(cred.Pid), nil
+	return cred, credErr
 }
 
 // Status looks after the daemon without starting one.

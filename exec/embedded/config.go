@@ -22,7 +22,8 @@ const DefaultIdle = 10 * time.Minute
 // Config says where the daemon keeps everything and how long it stays. The zero value of a field means its default;
 // [DefaultConfig] also heeds the environment.
 type Config struct {
-	// StateDir is the folder of all that is kept. Default: /var/lib/xbuild for root, else ~/.local/share/xbuild.
+	// StateDir is the directory of all that is kept. Default: /var/lib/xbuild for root, else ~/.local/share/xbuild. If it is not for
+	// this user alone and cannot be made so, its subdirectory xbuild-UID takes its place.
 	StateDir string
 	// Idle is the time without a call after which the daemon stops. Default: [DefaultIdle]. It counts for a daemon that
 	// is started; one that runs keeps the time it was started with.
@@ -48,11 +49,12 @@ func DefaultConfig(getenv func(string) string) Config {
 			cfg.StateDir = xdg(getenv, "XDG_DATA_HOME", ".local/share")
 		}
 	}
+	cfg = cfg.private()
 	cfg.fallbackFile = "/etc/xbuild/buildkitd.toml"
 	if !root {
 		cfg.fallbackFile = filepath.Join(xdg(getenv, "XDG_CONFIG_HOME", ".config"), "buildkitd.toml")
 	}
-	if text := getenv("XBUILD_DAEMON_IDLE"); text != "" {
+	if text := getenv("XBUILD_DAEMON_IDLE"); text != "" && cfg.invalid == nil {
 		idle, err := time.ParseDuration(text)
 		if err != nil || idle <= 0 {
 			cfg.invalid = fmt.Errorf("XBUILD_DAEMON_IDLE is %q, which is no duration above zero; write for example 10m", text)
@@ -62,6 +64,23 @@ func DefaultConfig(getenv func(string) string) Config {
 	}
 	return cfg
 }
+
+// Err is what is wrong with the configuration, nil if it can be used. Whoever uses the state directory without [Ensure] asks for it.
+func (c Config) Err() error { return c.invalid }
+
+// private makes the state directory one that only the user can enter, or takes another one.
+func (c Config) private() Config {
+	dir, err := privateDir(c.StateDir, os.Geteuid())
+	if err != nil {
+		c.invalid = fmt.Errorf("the state directory %s cannot be used: %w; set XBUILD_STATE_DIR to a directory of your own", c.StateDir, err)
+		return c
+	}
+	c.StateDir = dir
+	return c
+}
+
+// storeRoot is the name of the daemon's store in the state directory; see storeFormat.
+const storeRoot = "buildkit-v1"
 
 func xdg(getenv func(string) string, name, below string) string {
 	base := getenv(name)
@@ -89,6 +108,9 @@ func (c Config) complete() (Config, error) {
 	var err error
 	if c.StateDir, err = filepath.Abs(c.StateDir); err != nil {
 		return c, fmt.Errorf("state folder %s: %w", c.StateDir, err)
+	}
+	if c = c.private(); c.invalid != nil {
+		return c, c.invalid
 	}
 	if c.ConfigFile != "" {
 		if c.ConfigFile, err = filepath.Abs(c.ConfigFile); err != nil {

@@ -5,6 +5,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 )
@@ -16,6 +17,9 @@ var errUnsupported = fmt.Errorf("no BuildKit is built in on %s; set BUILDKIT_HOS
 
 // Ensure is an error on this system: BuildKit needs Linux to run.
 func Ensure(context.Context, Config) (string, error) { return "", errUnsupported }
+
+// Dial is an error on this system.
+func Dial(context.Context, string) (net.Conn, error) { return nil, errUnsupported }
 
 // Status reports that nothing runs.
 func Status(context.Context, Config) (Info, error) { return Info{}, nil }

@@ -16,7 +16,7 @@ var protocol = "1"
 
 // storeFormat names the root. It changes when a BuildKit cannot read an older store or would spoil it. A variable only for
 // the tests.
-var storeFormat = "buildkit-v1"
+var storeFormat = storeRoot
 
 // maxSocketPath is what fits into sockaddr_un, with its final zero.
 const maxSocketPath = 107
@@ -66,8 +66,11 @@ func (l layout) make() error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
+		if err := checkPrivate(dir, os.Geteuid()); err != nil {
+			return err
+		}
 	}
-	return os.Chmod(l.run, 0o700)
+	return nil
 }
 
 // runtimeState is where runc keeps its containers. There is no way to tell BuildKit another place.

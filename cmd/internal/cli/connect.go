@@ -21,6 +21,9 @@ const defaultSocket = "/run/buildkit/buildkitd.sock"
 // connect reaches a BuildKit: the one that BUILDKIT_HOST names, else that of the Docker Engine that the docker command
 // would use, else a system-wide one, else the one inside xbuild.
 func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
+	if err := embedded.DefaultConfig(a.getenv).Err(); err != nil {
+		return nil, &exitError{ExitUnreachable, err}
+	}
 	opt := buildkit.DialOptions{Name: "buildkit", StateDir: a.stateDir(), Owner: output.OwnerFromEnv(a.getenv, os.Geteuid())}
 	var err error
 	if opt.SourcePolicy, err = a.sourcePolicy(); err != nil {
@@ -45,7 +48,7 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	if err != nil {
 		return nil, &exitError{ExitUnreachable, err}
 	}
-	opt.Name, opt.Caches, opt.OwnStore = "embedded", a.embeddedCaches(), ownStore(cfg)
+	opt.Name, opt.Caches, opt.OwnStore, opt.Dial = "embedded", a.embeddedCaches(), ownStore(cfg), embedded.Dial
 	return buildkit.Dial(ctx, addr, opt)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/embedded"
 	"github.com/xbuild/xbuild/exec/fingerprint"
 	"github.com/xbuild/xbuild/exec/progress"
 	"github.com/xbuild/xbuild/plan"
@@ -94,6 +95,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	a.speak(mode)
 	if err := in.checkAllow(); err != nil {
 		return err
+	}
+	if err := embedded.DefaultConfig(a.getenv).Err(); err != nil {
+		return &exitError{ExitUsage, err}
 	}
 	a.recoverOutputs()
 	j, err := a.planToRun(ctx, in, f, args)
