@@ -85,6 +85,10 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 				b.errorf(codeBadOutput, it.at, "Bad output", didYouMean(typ, schema.OutputTypes), "%s.", upperFirst(err.Error()))
 				continue
 			}
+			if problem, advice := homeProblem(o.Dest); problem != "" {
+				b.errorf(codeBadOutput, it.at, "Bad output", advice, "%s", problem)
+				continue
+			}
 			if o.Dest != "" && o.Dest != schema.Stdout {
 				o.Dest = resolvePath(o.Dest, it.base)
 			}
@@ -272,4 +276,17 @@ func (b *builder) addEpoch() {
 		b.out.Args = map[string]string{}
 	}
 	b.out.Args[epochVariable] = epoch
+}
+
+// homeProblem says what is wrong with a path that a shell would find below the home directory, and what to write in its place:
+// here it would be a directory of that name.
+func homeProblem(path string) (problem, advice string) {
+	first, rest, _ := strings.Cut(path, "/")
+	if first != "~" && first != "$HOME" && first != "${HOME}" {
+		return "", ""
+	}
+	if rest != "" {
+		rest = "/" + rest
+	}
+	return fmt.Sprintf("%q does not lead to the home directory: only a shell replaces %s.", path, first), fmt.Sprintf("Write \"${env(\"HOME\")}%s\", or \"./%s\" for a directory of that name.", rest, path)
 }

@@ -259,3 +259,23 @@ func resolveFile(path string) (string, error) {
 	dir, err := resolve(filepath.Dir(path))
 	return filepath.Join(dir, filepath.Base(path)), err
 }
+
+// CanWrite reports why an output cannot be written to a path, the way that [NewStaging] would, as far as that shows without
+// writing. file says that it is a single file.
+func CanWrite(path string, file bool) error {
+	what, find := "folder", resolve
+	if file {
+		what, find = "file", resolveFile
+	}
+	dest, err := find(path)
+	if err != nil {
+		return err
+	}
+	if file {
+		dest = filepath.Dir(dest)
+	}
+	if err := writable(nearest(dest)); err != nil {
+		return fmt.Errorf("output %s %s cannot be written: %w", what, path, errors.Unwrap(err))
+	}
+	return nil
+}

@@ -115,6 +115,9 @@ func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offlin
 	}
 	defer done()
 	p, err := a.makePlan(ctx, cfg, req, b)
+	if err == nil && p != nil {
+		err = a.report(refusedOutputs(ctx, cfg, p, b), cfg.Sources)
+	}
 	return p, cfg, err
 }
 
