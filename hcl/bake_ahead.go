@@ -29,6 +29,9 @@ func (l *bakeLoader) resolveBlocks() {
 
 // forget lets go of the syntax of a block of which everything is evaluated.
 func (b *bakeBlock) forget() {
+	if b.typ == "group" {
+		b.members = b.file.memberRanges(b.attrs["targets"])
+	}
 	for _, a := range b.attrs {
 		a.Expr = nil
 	}

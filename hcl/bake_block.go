@@ -28,6 +28,8 @@ type bakeBlock struct {
 
 	cells []*bakeCell
 	attrs hhcl.Attributes // those that the table has
+	// members is where a group names each of its members, once the syntax is forgotten.
+	members map[string]diag.Range
 }
 
 // bakeCell is one target or group that a block makes.
@@ -426,7 +428,8 @@ func (l *bakeLoader) addBlock(b *bakeBlock) {
 		if b.typ == "group" {
 			g := &bakeGroup{name: c.name, at: b.at}
 			if v := c.value("targets"); v != nil {
-				g.targets, g.hasTargets = v.list, true
+				g.targets, g.hasTargets, g.list = v.list, true, v.where()
+				g.members = b.members
 			}
 			if v := c.value("description"); v != nil {
 				g.description = v.text

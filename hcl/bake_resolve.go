@@ -36,7 +36,11 @@ func (l *bakeLoader) resolve(names []string) *bakeResult {
 	for _, a := range asked {
 		targets, groups := l.expand(a.name, map[string]*expansion{})
 		for _, name := range unique(targets) {
-			if t := r.target(name, a.at); t != nil {
+			at := a.at
+			for _, g := range groups {
+				at = l.group(g).memberAt(name, at)
+			}
+			if t := r.target(name, at); t != nil {
 				res.targets[name] = t
 			}
 		}

@@ -30,6 +30,20 @@ type bakeGroup struct {
 	targets           []string
 	hasTargets        bool
 	at                diag.Range
+	// members is where the group names its members, as far as each stands by itself; list is where it names all of them.
+	members map[string]diag.Range
+	list    diag.Range
+}
+
+// memberAt is where a group names a member; fallback where that is not known.
+func (g *bakeGroup) memberAt(name string, fallback diag.Range) diag.Range {
+	if at, ok := g.members[name]; ok {
+		return at
+	}
+	if slices.Contains(g.targets, name) && g.list.Filename != "" {
+		return g.list
+	}
+	return fallback
 }
 
 // list is the value of a list attribute, or nil.

@@ -135,9 +135,20 @@ func (l *loader) unknownBlocks(f *File) {
 	}
 	for _, b := range body.Blocks {
 		if language.Block(b.Type) == nil {
-			l.errorf(codeUnknownBlock, f.rng(b.TypeRange), "Unknown block", oneOf(b.Type, language.Names()), "There is no block type %q.", b.Type)
+			l.errorf(codeUnknownBlock, f.rng(b.TypeRange), "Unknown block", cmp.Or(insteadOfBlock(b.Type), oneOf(b.Type, language.Names())), "There is no block type %q.", b.Type)
 		}
 	}
+}
+
+// insteadOfBlock is what to write in place of a block that other tools have; empty if there is nothing.
+func insteadOfBlock(name string) string {
+	switch name {
+	case "locals", "local":
+		return "Write the values at the top level of the file, NAME = VALUE, and NAME to read them."
+	case "services", "service":
+		return "Write a target for each service; a compose file is read as it is with -f compose.yaml."
+	}
+	return ""
 }
 
 func (l *loader) decodeBlock(f *File, hb *hhcl.Block) *block {

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	hhcl "github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
 	"github.com/xbuild/xbuild/schema"
@@ -141,6 +142,24 @@ func (f *File) rng(r hhcl.Range) diag.Range {
 	start := max(0, min(r.Start.Byte, len(f.Bytes)))
 	end := max(start, min(r.End.Byte, len(f.Bytes)))
 	out.Start, out.End = f.posAt(start), f.posAt(end)
+	return out
+}
+
+// memberRanges is where each string of a list stands that is written out; nil if it is not.
+func (f *File) memberRanges(a *hhcl.Attribute) map[string]diag.Range {
+	if a == nil {
+		return nil
+	}
+	exprs, ds := hhcl.ExprList(a.Expr)
+	if ds.HasErrors() {
+		return nil
+	}
+	out := map[string]diag.Range{}
+	for _, e := range exprs {
+		if v, ds := e.Value(nil); !ds.HasErrors() && v.Type() == cty.String && v.IsKnown() && !v.IsNull() {
+			out[v.AsString()] = f.rng(e.Range())
+		}
+	}
 	return out
 }
 

@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -186,10 +187,33 @@ func (l *loader) root(name string, refs []hhcl.Traversal, in place) (cty.Value, 
 		return l.strategyObject(own, in)
 	}
 	for _, tr := range own {
-		l.errorf(codeUnknownVariable, in.file.rng(tr.SourceRange()), "Unknown name", oneOf(name, l.rootNames()),
+		l.errorf(codeUnknownVariable, in.file.rng(tr.SourceRange()), "Unknown name", cmp.Or(insteadOfName(tr), oneOf(name, l.rootNames())),
 			"There is no variable and no top-level attribute %q.", name)
 	}
 	return cty.DynamicVal, false
+}
+
+// insteadOfName is what other tools call by a name, in the words of this one; empty if the name is nothing that people expect.
+func insteadOfName(tr hhcl.Traversal) string {
+	part := "NAME"
+	if len(tr) > 1 {
+		if a, ok := tr[1].(hhcl.TraverseAttr); ok {
+			part = a.Name
+		}
+	}
+	switch tr.RootName() {
+	case "env":
+		return fmt.Sprintf("Use env(%q, \"default\"), or declare variable %q {}, which the environment sets.", part, part)
+	case "local":
+		return fmt.Sprintf("Write %s = ... at the top level of the file, and %s to read it.", part, part)
+	case "var":
+		return fmt.Sprintf("Write %s; variables are read by their name alone.", part)
+	case "BAKE_LOCAL_PLATFORM":
+		return "Leave platforms out to build for the node's own platform; in an attribute of a target, platform.id is the one that is built for."
+	case "BAKE_CMD_CONTEXT":
+		return "Paths on the command line are relative to the working directory, those in the file to the file; use a path."
+	}
+	return ""
 }
 
 // notShadowed reports references that mean a built-in name but reach the build file's own value of that name.

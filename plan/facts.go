@@ -21,6 +21,10 @@ type Facts struct {
 type DockerfileFact struct {
 	Text string
 	Err  string
+	// Context says what is wrong with the folder that the Dockerfile is looked for in, if that is why it could not be read.
+	Context string
+	// Beside are the names of the files that are where it is not.
+	Beside []string
 }
 
 // Wants is what [Needs] asks for.

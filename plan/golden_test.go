@@ -121,6 +121,10 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 			optional = v
 		case "stage":
 			b.Stage = v
+		case "nocache":
+			b.NoCacheFilter = append(b.NoCacheFilter, v)
+		case "tag":
+			b.Tags = append(b.Tags, v)
 		case "dockerfile":
 			b.Dockerfile = "/p/" + v
 		case "output":

@@ -21,6 +21,7 @@ var passes = []struct {
 	{"select", (*planner).selectTargets},        // which targets, on which platforms, and what they link to
 	{"private", (*planner).namePrivate},         // one name for each source of a secret
 	{"dockerfiles", (*planner).readDockerfiles}, // parse each file once; foreign frontends become opaque
+	{"unused", (*planner).warnUnused},           // what no Dockerfile reads
 	{"strategy", (*planner).chooseStrategy},     // cross what is sound, before anything is named
 	{"stages", (*planner).resolveStages},        // one instance for equal work
 	{"kinds", (*planner).judgeKinds},            // how each instance runs, and why
@@ -45,6 +46,7 @@ func Make(cfg *schema.Config, req Request, facts Facts) (*Plan, diag.List) {
 			return nil, p.diags.Sorted()
 		}
 	}
+	p.adviseAuto()
 	p.plan.Diagnostics = append(diag.List{}, p.diags.Sorted()...)
 	return p.plan, p.diags.Sorted()
 }
@@ -180,6 +182,8 @@ type planner struct {
 	stop  bool
 	// blocked are the reasons why optional builds cannot be made.
 	blocked map[*build]diag.Diagnostic
+	// lacking are the stages whose image does not exist for their platform.
+	lacking []lackingImage
 	// linkedBy are the builds that link to one; nil until it is needed.
 	linkedBy map[Use][]*build
 	// instances by id, with what judgeKinds needs.
@@ -345,12 +349,12 @@ func (b *build) given(f *dockerfile.File, target schema.Platform) (*schema.Build
 
 // locate adds the target's place in the build file to problems of its Dockerfile.
 func (p *planner) locate(b *build, l diag.List) diag.List {
-	attr := "dockerfile"
 	for i := range l {
-		if l[i].Code == "unknown-stage" {
-			attr = "target"
+		if l[i].Code == "unknown-stage" { // which is wrong in the build file, not in the Dockerfile
+			l[i].Subject = b.target.At("target")
+			continue
 		}
-		l[i].Related = append(l[i].Related, diag.Related{Range: *b.target.At(attr), Message: "target " + b.target.Name + " asks for it"})
+		l[i].Related = append(l[i].Related, diag.Related{Range: *b.target.At("dockerfile"), Message: "target " + b.target.Name + " asks for it"})
 	}
 	return l
 }

@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -69,13 +71,7 @@ func (p *planner) parse(ps *parsed) {
 		ps.opaque, ps.why = "the Dockerfile is in a remote context that was not read", "the context is remote"
 		return
 	case !ok || fact.Err != "":
-		err := fact.Err
-		if err == "" {
-			err = "it was not read"
-		}
-		ps.diags = ps.diags.Errorf("dockerfile-missing", b.target.At("dockerfile"), "The Dockerfile cannot be read",
-			"target %s needs %s: %s.", b.target.Name, path, err)
-		ps.diags[0].Advice = "set dockerfile, relative to the target's context " + b.values.Context
+		ps.diags = diag.List{unreadable(b, path, fact)}
 		ps.why = ""
 		return
 	case ps.foreign:
@@ -88,6 +84,23 @@ func (p *planner) parse(ps *parsed) {
 		return
 	}
 	ps.file = f
+}
+
+// unreadable says why a Dockerfile could not be read.
+func unreadable(b *build, path string, fact DockerfileFact) diag.Diagnostic {
+	t := b.target
+	if fact.Context != "" {
+		return diag.Diagnostic{Severity: diag.Error, Code: "context-missing", Subject: t.At("context"), Summary: "A context cannot be read",
+			Detail: fmt.Sprintf("The context of target %s is %s: %s.", t.Name, b.values.Context, fact.Context),
+			Advice: "set context to a folder, relative to the build file"}
+	}
+	d := diag.Diagnostic{Severity: diag.Error, Code: "dockerfile-missing", Subject: t.At("dockerfile"), Summary: "The Dockerfile cannot be read",
+		Detail: fmt.Sprintf("target %s needs %s: %s.", t.Name, path, cmp.Or(fact.Err, "it was not read")),
+		Advice: "set dockerfile, relative to the target's context " + b.values.Context}
+	if s := schema.Suggest(filepath.Base(path), fact.Beside); s != "" {
+		d.Advice = fmt.Sprintf("did you mean %q?", s)
+	}
+	return d
 }
 
 // displayPath is the Dockerfile's name as a user would type it in the build file's folder.

@@ -62,6 +62,7 @@ func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platf
 		d.Code, d.Summary = use+"-lacks-platform", "The "+what+" does not exist for the platform"
 		d.Detail = fmt.Sprintf("%s is needed for %s, but exists for %s.", ref, q, strings.Join(img.Platforms, ", "))
 		d.Advice = "remove the platform from the target, or choose another image"
+		p.lacking = append(p.lacking, lackingImage{in, *d.Subject})
 		d.Related = triedNotes(s, "no-native-node")
 	default:
 		return false

@@ -78,8 +78,7 @@ func Main(args []string) int {
 	a := newApp(os.Stdout, os.Stderr, os.Getenv)
 	root := a.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	return a.exit(err)
+	return a.exit(withPointer(root.ExecuteContext(ctx)))
 }
 
 // newApp is the world of a command that prints on out and err.
@@ -136,7 +135,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &exitError{ExitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
+		return &exitError{ExitUsage, fmt.Errorf("%w; %s", err, insteadOfFlag(c, err))}
 	})
 	root.AddCommand(a.runCommand(), a.planCommand(), a.printCommand(), a.listCommand(), a.validateCommand(), a.fmtCommand(), a.schemaCommand(),
 		a.graphCommand(), a.daemonCommand(), a.doctorCommand(), a.versionCommand())

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/internal/regular"
@@ -66,13 +67,14 @@ func readDockerfiles(builds []plan.Choice) map[string]plan.DockerfileFact {
 		case b.Values.DockerfileInline != "":
 			out[key] = plan.DockerfileFact{Text: b.Values.DockerfileInline}
 		case filepath.IsAbs(b.Values.Dockerfile):
-			out[key] = readDockerfile(b.Values.Dockerfile)
+			out[key] = readDockerfile(b.Values)
 		}
 	}
 	return out
 }
 
-func readDockerfile(path string) plan.DockerfileFact {
+func readDockerfile(v *schema.Build) plan.DockerfileFact {
+	path := v.Dockerfile
 	text, err := regular.ReadFile(path)
 	if os.IsNotExist(err) && filepath.Base(path) == "Dockerfile" {
 		// BuildKit takes the lower-case name too.
@@ -81,9 +83,33 @@ func readDockerfile(path string) plan.DockerfileFact {
 		}
 	}
 	if err != nil {
-		return plan.DockerfileFact{Err: errText(err).Error()}
+		return missingDockerfile(v, err)
 	}
 	return plan.DockerfileFact{Text: string(text)}
+}
+
+// missingDockerfile says why a Dockerfile of this machine cannot be read: its context is no folder, or it is not there.
+func missingDockerfile(v *schema.Build, err error) plan.DockerfileFact {
+	fact := plan.DockerfileFact{Err: errText(err).Error()}
+	if !filepath.IsAbs(v.Context) {
+		return fact
+	}
+	if st, err := os.Stat(v.Context); err != nil {
+		fact.Context = errText(err).Error()
+	} else if !st.IsDir() {
+		fact.Context = "it is not a folder"
+	}
+	if !strings.HasPrefix(v.Dockerfile, v.Context+string(filepath.Separator)) {
+		return fact
+	}
+	if entries, err := os.ReadDir(filepath.Dir(v.Dockerfile)); err == nil {
+		for _, e := range entries {
+			if !e.IsDir() {
+				fact.Beside = append(fact.Beside, e.Name())
+			}
+		}
+	}
+	return fact
 }
 
 // checkContexts refuses contexts that are no directories that are there.

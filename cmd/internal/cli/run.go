@@ -312,6 +312,9 @@ func (a *app) finish(rep *exec.Report, j *job, mode progress.Mode) error {
 		if len(rep.Outputs) > 0 && mode != progress.JSON { // only the last phase of a run can fail with something done
 			fmt.Fprintf(a.err, "done before that:\n%s", resultsText(rep, p))
 		}
+		if mode != progress.JSON {
+			fmt.Fprint(a.err, withheldText(rep, p))
+		}
 		return &exitError{code: ExitFailed}
 	}
 	out := a.out

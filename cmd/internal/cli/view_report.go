@@ -152,6 +152,51 @@ func notesText(rep *exec.Report) string {
 	return s.String()
 }
 
+// withheldText says which targets were built whose outputs were not written because another target failed.
+func withheldText(rep *exec.Report, p *plan.Plan) string {
+	states := map[string]exec.State{}
+	for _, o := range rep.Outcomes {
+		states[o.Stage] = o.State
+	}
+	var b strings.Builder
+	for _, t := range p.Targets {
+		written := slices.ContainsFunc(rep.Outputs, func(o exec.OutputResult) bool { return o.Target == t.Name })
+		if !t.Requested || len(t.Outputs) == 0 || written || !built(p, t.Name, states) {
+			continue
+		}
+		var places []string
+		for _, o := range t.Outputs {
+			switch {
+			case o.Dest != "":
+				places = append(places, relative(o.Dest))
+			case len(t.Tags) > 0:
+				places = append(places, t.Tags...)
+			default:
+				places = append(places, string(o.Type))
+			}
+		}
+		fmt.Fprintf(&b, "%s was built and is not written, since the run failed: %s\n", t.Name, strings.Join(slices.Compact(places), ", "))
+	}
+	return b.String()
+}
+
+// built reports whether every stage of a target was done.
+func built(p *plan.Plan, target string, states map[string]exec.State) bool {
+	some := false
+	for _, s := range p.Stages {
+		if !slices.ContainsFunc(s.For, func(u plan.Use) bool { return u.Target == target }) {
+			continue
+		}
+		some = true
+		switch states[s.ID] {
+		case exec.Done, exec.CachedOut, exec.Unchanged:
+		default:
+			return false
+		}
+	}
+	return some
+}
+
 // resultsText lists what was written, one line an output and name of an image.
 func resultsText(rep *exec.Report, p *plan.Plan) string {
 	var b strings.Builder
