@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/tonistiigi/go-csvvalue"
@@ -102,7 +103,7 @@ func regoOf(b *schema.Build) string {
 		return ""
 	}
 	path := dockerfilePath(b.Dockerfile) + ".rego"
-	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return ""
 	}
 	return path
