@@ -14,7 +14,7 @@ import (
 // generatedCases are build files of many targets in which the forms of the table meet each other, as no person would write them:
 // attributes, parents, blocks of one name and overrides at random. A seed always gives the same file.
 func generatedCases(*testing.T) []testCase {
-	files := uint64(parts.Volume(60, 2000))
+	files := uint64(parts.Volume(120, 2000))
 	var out []testCase
 	for seed := range files {
 		g := generator{rand.New(rand.NewPCG(seed, 1))}
