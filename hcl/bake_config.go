@@ -25,6 +25,9 @@ func (l *bakeLoader) bakeConfig(res *bakeResult, asked []string) *schema.Config 
 			cfg.Targets = append(cfg.Targets, c.target())
 		}
 	}
+	if usesCaches(cfg.Targets) {
+		cfg.CacheWriters = l.cacheWriters()
+	}
 	return cfg
 }
 

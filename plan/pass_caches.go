@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/distribution/reference"
 
@@ -16,48 +17,76 @@ import (
 // scopeCaches keeps targets from overwriting each other's caches: where several targets of the build file write to one
 // place, each gets a part of it. All targets count, not only those of this run, so that a cache is found again. Reading
 // such a place means the target's own part, or everybody's if it has none, and then the place itself, which may hold a
-// cache from before.
+// cache from before or of docker buildx bake. A run in which nobody writes to the place, as that of a pull request, cannot know
+// how the one that wrote it was split, and tries the target's own part first.
 func (p *planner) scopeCaches() {
 	p.checkCacheTypes()
-	writers := map[string][]string{} // by place, in source order
-	for _, t := range p.cfg.Targets {
-		values := []*schema.Build{&t.Base}
-		for _, q := range t.Platforms {
-			values = append(values, t.On(q))
-		}
-		for _, v := range values {
-			for _, c := range v.CacheTo {
-				if place := cachePlace(c, "dest"); place != "" {
-					writers[place] = addOnce(writers[place], t.Name)
-				}
-			}
-		}
-	}
+	writers, images := p.cacheWriters(), sync.OnceValue(p.imageNames)
 	for i := range p.plan.Builds {
 		b := &p.plan.Builds[i]
 		for _, c := range b.Values.CacheTo {
-			if len(writers[cachePlace(c, "dest")]) > 1 {
+			if place := cachePlace(c, "dest"); place != "" && len(addOnce(writers[place], b.Target)) > 1 {
 				c = cachePart(c, "dest", b.Target)
 			}
 			b.CacheTo = append(b.CacheTo, c)
 		}
 		for _, c := range b.Values.CacheFrom {
-			var all []string
-			if len(writers) > 0 {
-				all = writers[cachePlace(c, "src")]
-			}
-			w := all
-			if slices.Contains(w, b.Target) {
-				w = []string{b.Target}
-			}
-			if len(all) > 1 {
-				for _, name := range w {
-					b.CacheFrom = append(b.CacheFrom, cachePart(c, "src", name))
-				}
+			for _, name := range partsToRead(c, b.Target, writers, images) {
+				b.CacheFrom = append(b.CacheFrom, cachePart(c, "src", name))
 			}
 			b.CacheFrom = append(b.CacheFrom, c)
 		}
 	}
+}
+
+// partsToRead are the targets whose parts of a place a target reads before the place itself. images are the names of the build
+// file's images: a cache inside of one of them has its tag and no other.
+func partsToRead(c schema.Cache, target string, writers map[string][]string, images func() map[string]bool) []string {
+	place := cachePlace(c, "src")
+	all := writers[place]
+	switch {
+	case place == "" || len(all) == 1 || c.Type == "registry" && images()[schema.FullName(c.Attrs["ref"])]:
+		return nil
+	case len(all) == 0 || slices.Contains(all, target):
+		return []string{target}
+	}
+	return all
+}
+
+// imageNames are the full names of the images of all targets.
+func (p *planner) imageNames() map[string]bool {
+	out := map[string]bool{}
+	for _, t := range p.cfg.Targets {
+		for _, tag := range t.Base.Tags {
+			out[schema.FullName(tag)] = true
+		}
+	}
+	return out
+}
+
+// cacheWriters are the targets of the build file that write to each place, in source order.
+func (p *planner) cacheWriters() map[string][]string {
+	writers := map[string][]string{}
+	add := func(target string, caches []schema.Cache) {
+		for _, c := range caches {
+			if place := cachePlace(c, "dest"); place != "" {
+				writers[place] = addOnce(writers[place], target)
+			}
+		}
+	}
+	for _, w := range p.cfg.CacheWriters {
+		add(w.Target, w.CacheTo)
+	}
+	if p.cfg.CacheWriters != nil {
+		return writers
+	}
+	for _, t := range p.cfg.Targets {
+		add(t.Name, t.Base.CacheTo)
+		for _, q := range t.Platforms {
+			add(t.Name, t.On(q).CacheTo)
+		}
+	}
+	return writers
 }
 
 // checkCacheTypes refuses caches of a type that the node lacks: it would say so only when everything is built.

@@ -28,6 +28,9 @@ type Config struct {
 	// Requested are the targets that the command line asked for, where the build file's dialect decides what a name
 	// means (Bake's groups and patterns); nil where it does not.
 	Requested []string
+	// CacheWriters are the targets of the build files that write caches, in source order, also those that Targets lacks because
+	// nobody asked for them. Nil means that Targets has all.
+	CacheWriters []CacheWriter
 	// Sources holds the text of every file read, so that later diagnostics can quote it.
 	Sources diag.Sources
 }
@@ -189,6 +192,12 @@ type Cache struct {
 	Type string
 	// Attrs are its options, passed to BuildKit as they are; src and dest of a local cache are absolute folders.
 	Attrs map[string]string
+}
+
+// CacheWriter is a target that writes caches.
+type CacheWriter struct {
+	Target  string
+	CacheTo []Cache
 }
 
 // Secret is a value that a build may see and nothing may keep. One of Src and Env is set.

@@ -37,7 +37,7 @@ type cacheImport = gateway.CacheOptionsEntry
 // findImports prepares the caches that builds read. Folders are served by the session, so this comes before it starts.
 // A folder without a cache is none: the first run of a project has that.
 func (r *run) findImports() {
-	r.cacheStores = map[string]content.Store{}
+	r.cacheStores, r.steps.cacheParts = map[string]content.Store{}, map[string]bool{}
 	for _, b := range r.builds {
 		for _, c := range b.CacheFrom {
 			attrs := r.withEnvironment(c)
@@ -46,6 +46,9 @@ func (r *run) findImports() {
 			}
 			if c.Type == cacheLocal && !r.openCache(attrs) {
 				continue
+			}
+			if !slices.ContainsFunc(b.Values.CacheFrom, func(v schema.Cache) bool { return v.Attrs["ref"] == c.Attrs["ref"] }) {
+				r.steps.cacheParts[c.Attrs["ref"]] = true
 			}
 			b.imports = append(b.imports, cacheImport{Type: c.Type, Attrs: attrs})
 		}

@@ -30,6 +30,9 @@ type steps struct {
 	order map[string]int                                        // stage ids, by position in the plan
 	raw   func(*client.SolveStatus)                             // takes the stream as it is, without secrets; may be nil
 
+	// cacheParts are the references of caches that need not exist: a target's own part of one that may not be split.
+	cacheParts map[string]bool
+
 	mu    sync.Mutex
 	known map[digest.Digest]*step
 	said  []*client.VertexLog // what the message at hand makes known of logs, if raw is set
@@ -217,7 +220,9 @@ func (s *steps) vertex(v *client.Vertex) {
 		if !strings.HasSuffix(v.Error, "not found") {
 			why = cleanMessage(errors.New(v.Error))
 		}
-		s.emit(exec.Event{Type: exec.Message, Time: st.completed, Name: fmt.Sprintf("the cache %s was not read: %s", ref, why)})
+		if missing := strings.HasSuffix(v.Error, "not found"); !missing || !s.cacheParts[ref] {
+			s.emit(exec.Event{Type: exec.Message, Time: st.completed, Name: fmt.Sprintf("the cache %s was not read: %s", ref, why)})
+		}
 		failed = ""
 	}
 	ev.Type, ev.Time, ev.Started, ev.Cached, ev.Err = exec.StepDone, st.completed, st.started, v.Cached, failed
