@@ -45,7 +45,7 @@ func (r *run) mismatch(b *build, file string, wrong *output.Mismatch) error {
 	text := fmt.Sprintf("%s of target %s is %s, but was built for %s", file, b.Target, wrong.Found, b.Platform)
 	vouched := slices.IndexFunc(b.Stages, func(id string) bool {
 		st := r.plan.Stage(id)
-		return st != nil && st.Kind == plan.Cross && st.Evidence != nil && *st.Evidence == plan.Vouched
+		return st != nil && st.Evidence != nil && *st.Evidence == plan.Vouched
 	})
 	switch {
 	case vouched >= 0:
@@ -62,7 +62,9 @@ func (r *run) mismatch(b *build, file string, wrong *output.Mismatch) error {
 // verifyAll looks at the results that do not come to this machine as files.
 func (r *run) verifyAll(ctx context.Context, gc gateway.Client) error {
 	for _, b := range r.builds {
-		if !b.Requested || !slices.ContainsFunc(b.Values.Outputs, func(o schema.Output) bool { return o.Image() || o.Type == schema.OutputTar }) {
+		elsewhere := slices.ContainsFunc(b.Values.Outputs, func(o schema.Output) bool { return o.Image() || o.Type == schema.OutputTar })
+		local := slices.ContainsFunc(b.Values.Outputs, func(o schema.Output) bool { return o.Type == schema.OutputLocal })
+		if !b.Requested || !elsewhere && (local || !b.Values.Verify) { // a target with verify is looked through whatever becomes of it
 			continue
 		}
 		roots := []string{"/"}

@@ -19,7 +19,13 @@ var rust = Recipe{
 		"debian": {
 			Env: [][2]string{
 				{"CARGO_BUILD_TARGET", `"` + rustTarget + `"`},
-				{"RUSTFLAGS", `"-C linker=${platform.triple}-gcc"`},
+				// Of these, cargo reads that of the target. RUSTFLAGS would replace the flags of the project's own configuration.
+				{"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER", `"x86_64-linux-gnu-gcc"`},
+				{"CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", `"aarch64-linux-gnu-gcc"`},
+				{"CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER", `"arm-linux-gnueabihf-gcc"`},
+				{"CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_LINKER", `"riscv64-linux-gnu-gcc"`},
+				{"CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER", `"s390x-linux-gnu-gcc"`},
+				{"CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_LINKER", `"powerpc64le-linux-gnu-gcc"`},
 			},
 			RunBefore: []string{
 				`"command -v ${platform.triple}-gcc || { apt-get update && apt-get install -y gcc-${replace(platform.triple, "_", "-")}; }"`,

@@ -10,7 +10,7 @@ import (
 func TestAdvice(t *testing.T) {
 	final := "FROM scratch\nCOPY --from=build /out /\n"
 	for _, tc := range []struct{ name, text, want string }{
-		{"Rust", "FROM rust:1.90 AS build\nRUN cargo build --release\n" + final, "build:rust(fork,2 env,3 run)"},
+		{"Rust", "FROM rust:1.90 AS build\nRUN cargo build --release\n" + final, "build:rust(fork,7 env,3 run)"},
 		{"Rust on Alpine", "FROM rust:1.90-alpine AS build\nRUN cargo build --release\n" + final, ""},
 		{"Zig", "FROM alpine AS build\nRUN apk add zig\nRUN zig build -Dtarget=$ZIG_TARGET\n" + final, "build:zig(fork,1 env,0 run)"},
 		{"C on Debian", "FROM gcc:14 AS build\nRUN make app\n" + final, "build:c(fork,2 env,1 run)"},
@@ -27,7 +27,7 @@ func TestAdvice(t *testing.T) {
 		{"two kinds on one base", "FROM node:22 AS base\nFROM base AS web\nRUN npm run build\nFROM base AS build\nCOPY --from=web /x /x\nRUN make\n" + final, "web:node(native,0 env,0 run) build:c(fork,2 env,1 run)"},
 
 		{"C with configure", "FROM gcc:14 AS build\nRUN ./configure && make\n" + final, ""},
-		{"a tool in Rust", "FROM rust:1.90 AS chef\nRUN cargo install cargo-chef\nFROM chef AS build\nRUN cargo build --release\n" + final, "chef:rust(native,0 env,0 run) build:rust(fork,2 env,3 run)"},
+		{"a tool in Rust", "FROM rust:1.90 AS chef\nRUN cargo install cargo-chef\nFROM chef AS build\nRUN cargo build --release\n" + final, "chef:rust(native,0 env,0 run) build:rust(fork,7 env,3 run)"},
 		{"Python", "FROM python:3 AS build\nRUN pip install --prefix=/out flask\n" + final, ""},
 		{"something else", "FROM example.com/x AS build\nRUN frobnicate\n" + final, ""},
 		{"one stage of no kind", "FROM node:22 AS base\nRUN frobnicate\nFROM base AS build\nRUN npm run build\n" + final, ""},

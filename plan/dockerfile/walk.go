@@ -249,10 +249,12 @@ func (w *walker) run(c *instructions.RunCommand, line int) error {
 			parts = append(parts, "name", name)
 		}
 		if target := m.Target; m.Type != instructions.MountTypeSecret && m.Type != instructions.MountTypeSSH {
-			if !path.IsAbs(target) {
+			relative := !path.IsAbs(target)
+			if relative {
 				target = path.Join("/", n.workdir, target)
 			}
-			if target == "/" {
+			// The working directory and variables may be those of a base image that is not known yet.
+			if target == "/" && (!relative || n.envKnown) {
 				return fmt.Errorf("invalid mount target %q", target)
 			}
 		}
