@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 
-	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/solver/pb"
 
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema/diag"
 	"github.com/xbuild/xbuild/schema/lazyre"
 )
@@ -37,7 +37,7 @@ func newSourceFile(f *plan.Dockerfile) *sourceFile {
 	if err != nil {
 		return s
 	}
-	stages, _, err := instructions.Parse(ast.AST, nil)
+	stages, _, err := dockerfile.ParseStages(ast.AST)
 	if err != nil {
 		return s
 	}

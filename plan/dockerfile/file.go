@@ -79,7 +79,7 @@ func Parse(path string, text []byte) (*File, diag.List) {
 	if err != nil {
 		return fail("dockerfile-syntax", "The Dockerfile cannot be parsed", err)
 	}
-	stages, meta, err := instructions.Parse(res.AST, nil)
+	stages, meta, err := ParseStages(res.AST)
 	if err != nil {
 		return fail("dockerfile-syntax", "The Dockerfile cannot be parsed", err)
 	}

@@ -401,7 +401,7 @@ func (r *resolver) walk(n *Node) diag.List {
 		c := pc.fixed
 		if c == nil {
 			var err error
-			if c, err = instructions.ParseCommand(pc.node); err != nil { // parsed before: cannot happen
+			if c, err = parseCommand(pc.node); err != nil { // parsed before: cannot happen
 				return r.bad(n.Line, err)
 			}
 		}

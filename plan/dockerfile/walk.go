@@ -101,7 +101,7 @@ func parseTriggers(triggers []string) ([]instructions.Command, error) {
 		if len(res.AST.Children) != 1 {
 			return nil, fmt.Errorf("ONBUILD %s: not one instruction", t)
 		}
-		c, err := instructions.ParseCommand(res.AST.Children[0])
+		c, err := parseCommand(res.AST.Children[0])
 		if err != nil {
 			return nil, fmt.Errorf("ONBUILD %s: %w", t, err)
 		}

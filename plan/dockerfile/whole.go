@@ -112,7 +112,7 @@ var nativeOnly = []string{"go-test", "go-run", "go-tool", "go-generate", "go-ins
 
 // runs reports whether a stage says how it is run, as images that are shipped do.
 func (f *File) runs(i int) bool {
-	stages, _, err := instructions.Parse(f.ast, nil)
+	stages, _, err := ParseStages(f.ast)
 	if err != nil || i >= len(stages) { // parsed before: cannot happen
 		return true
 	}

@@ -52,7 +52,15 @@ var onlyIn = []struct {
 		},
 		else_: "regular.ReadFile, which refuses named pipes, devices and files without end",
 	},
+	{
+		calls: []string{instructionsPackage + "Parse", instructionsPackage + "ParseCommand", instructionsPackage + "ParseInstruction",
+			instructionsPackage + "ParseInstructionWithLinter"},
+		files: map[string]string{"plan/dockerfile/instructions.go": "with a linter, without which it panics"},
+		else_: "dockerfile.ParseStages",
+	},
 }
+
+const instructionsPackage = "github.com/moby/buildkit/frontend/dockerfile/instructions."
 
 // TestDangerousCalls keeps calls that are dangerous with what others wrote in the files that are known for them.
 func TestDangerousCalls(t *testing.T) {

@@ -59,7 +59,7 @@ func forbidden(pkg, imp string) string {
 			return "only hcl may"
 		}
 	case strings.HasPrefix(imp, "github.com/moby/buildkit/"):
-		parsers := []string{"parser", "instructions", "shell", "command"}
+		parsers := []string{"parser", "instructions", "linter", "shell", "command"}
 		parser, ok := strings.CutPrefix(imp, "github.com/moby/buildkit/frontend/dockerfile/")
 		if pkg == "plan/dockerfile" && ok && slices.Contains(parsers, parser) {
 			return ""
