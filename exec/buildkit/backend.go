@@ -72,14 +72,40 @@ var _ exec.Backend = (*Backend)(nil)
 type Unreachable struct {
 	Addr string
 	Err  error
+	// Advice says what to do; empty means what helps with a daemon that somebody has to start.
+	Advice string
 }
 
 func (e *Unreachable) Error() string {
-	return fmt.Sprintf("BuildKit cannot be reached at %s: %v; start buildkitd there, or set BUILDKIT_HOST to the address of a running one",
-		e.Addr, cleanMessage(e.Err))
+	advice := e.Advice
+	if advice == "" {
+		advice = "start buildkitd there, or set BUILDKIT_HOST to the address of a running one"
+	}
+	return fmt.Sprintf("BuildKit cannot be reached at %s: %v; %s", e.Addr, cleanMessage(e.Err), advice)
 }
 
 func (e *Unreachable) Unwrap() error { return e.Err }
+
+// unreachable says that the daemon does not answer. One that xbuild starts by itself nobody has to start.
+func (b *Backend) unreachable(err error) error {
+	u := &Unreachable{Addr: b.addr, Err: err}
+	if b.opt.OwnStore != nil {
+		u.Advice = "the BuildKit inside xbuild was ended; run the command again, which starts it"
+	}
+	return u
+}
+
+// CheckDockerConfig reports a configuration file of docker that is there and cannot be used. dir is its directory; empty means
+// $DOCKER_CONFIG, else ~/.docker.
+func CheckDockerConfig(dir string) error {
+	if dir == "" {
+		dir = dockerconfig.Dir()
+	}
+	if _, err := dockerconfig.Load(dir); err != nil {
+		return fmt.Errorf("%s cannot be used, so there are no credentials and no docker context from it: %w", filepath.Join(dir, dockerconfig.ConfigFileName), err)
+	}
+	return nil
+}
 
 // Dial connects to the daemon at addr, unix:///path or tcp://host:port, and asks it for its platforms. The error is an
 // [*Unreachable] if nobody answers within ten seconds.
@@ -101,7 +127,7 @@ func dialPatiently(ctx context.Context, addr string, opt DialOptions, p patience
 	}
 	c, err := client.New(ctx, addr, how...)
 	if err != nil {
-		return nil, &Unreachable{addr, err}
+		return nil, &Unreachable{Addr: addr, Err: err}
 	}
 	b := &Backend{addr: addr, opt: opt, client: c, dialSession: c.Dialer(), patience: p}
 	return b.greet(ctx)
@@ -117,7 +143,7 @@ func (b *Backend) greet(ctx context.Context) (*Backend, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &Unreachable{b.addr, err}
+		return nil, b.unreachable(err)
 	}
 	b.worker, b.keepsImages = w.Platforms, w.Labels[label.Executor] != "oci"
 	b.dialed.Store(true)
@@ -151,7 +177,7 @@ func (b *Backend) Node(ctx context.Context) (plan.NodeFact, error) {
 		if ctx.Err() != nil {
 			return plan.NodeFact{}, context.Cause(ctx)
 		}
-		return plan.NodeFact{}, &Unreachable{b.addr, err}
+		return plan.NodeFact{}, b.unreachable(err)
 	}
 	fact := plan.NodeFact{Name: b.opt.Name, Caches: b.opt.Caches}
 	if b.engine != nil && !b.opt.NoDefaultLoad {

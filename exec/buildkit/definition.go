@@ -104,14 +104,14 @@ func (b *Backend) definitionError(ctx context.Context, url string, err, said err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.As(err, &lost): // and the function may still be at work
-		return &Unreachable{b.addr, err}
+		return b.unreachable(err)
 	case errors.As(said, &own):
 		return own
 	}
 	f := &exec.Failure{}
 	classify(f, err)
 	if f.Kind == exec.DaemonLost {
-		return &Unreachable{b.addr, err}
+		return b.unreachable(err)
 	}
 	// git prints more than one line.
 	lines := strings.FieldsFunc(cleanMessage(err), func(r rune) bool { return r == '\n' })

@@ -19,7 +19,7 @@ func DialEngine(ctx context.Context, address string, opt DialOptions) (*Backend,
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &Unreachable{address, err}
+		return nil, &Unreachable{Addr: address, Err: err}
 	}
 	if opt.Name == "" {
 		opt.Name = "docker"
@@ -28,7 +28,7 @@ func DialEngine(ctx context.Context, address string, opt DialOptions) (*Backend,
 		return e.upgrade(ctx, "/grpc", "h2c", nil)
 	}), client.WithSessionDialer(e.dialSession))
 	if err != nil {
-		return nil, &Unreachable{address, err}
+		return nil, &Unreachable{Addr: address, Err: err}
 	}
 	b := &Backend{addr: address, opt: opt, client: c, engine: e, dialSession: e.dialSession, patience: usualPatience}
 	return b.greet(ctx)

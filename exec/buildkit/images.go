@@ -67,7 +67,7 @@ func (b *Backend) Images(ctx context.Context, refs []string) (map[string]plan.Im
 		f := &exec.Failure{}
 		classify(f, err)
 		if f.Kind == exec.DaemonLost {
-			return nil, &Unreachable{b.addr, err}
+			return nil, b.unreachable(err)
 		}
 		return nil, fmt.Errorf("BuildKit cannot resolve images: %s", cleanMessage(err))
 	}

@@ -9,9 +9,12 @@
 // file leaves, and by the plan itself: the Dockerfile as it is built, values, stages, digests of base images, the node and
 // the program. What it wrote is known by the same of every output file, and by asking the registry for every tag.
 //
-// Promised: no build is called unchanged that might give another result. Doubt means to build:
+// Promised: no build is called unchanged that might give another result, but for one case that stat cannot know. Doubt means
+// to build:
 //
-//   - A change of content always gives a file another change time or inode number, on the file systems that are trusted;
+//   - A change of content gives a file another change time or inode number, on the file systems that are trusted. The exception
+//     is a file that a process has mapped into its memory: what it writes there again, before the system has written the
+//     first change back, gives the file no new time, and nobody can tell; --force builds anyway;
 //     contexts and outputs on any other file system are never unchanged.
 //   - A file that was changed less than [racy] before it was looked at may change again without showing it. A build that
 //     read one is not remembered.

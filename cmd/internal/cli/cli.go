@@ -48,6 +48,8 @@ type app struct {
 	errIsTerminal bool
 	// github says that GitHub's runner reads stderr, and turns the lines for it into annotations.
 	github bool
+	// configTold says that the user was warned of docker's configuration.
+	configTold bool
 	// whole says where the whole log of a failed step is.
 	whole string
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,6 +29,10 @@ func (a *app) connect(ctx context.Context) (*buildkit.Backend, error) {
 	var err error
 	if opt.SourcePolicy, err = a.sourcePolicy(); err != nil {
 		return nil, err
+	}
+	if err := buildkit.CheckDockerConfig(""); err != nil && !a.configTold {
+		a.configTold = true
+		fmt.Fprintf(a.err, "warning: %v\n", err)
 	}
 	if !isTerminal(a.out) {
 		opt.Stdout = printable.Unwrap(a.out) // an archive, not text
@@ -104,6 +109,14 @@ func (a *app) connectEngine(ctx context.Context, opt buildkit.DialOptions) (*bui
 	b, err := buildkit.DialEngine(ctx, address, opt)
 	if err != nil && !named && ctx.Err() == nil {
 		return nil, nil
+	}
+	var u *buildkit.Unreachable
+	if errors.As(err, &u) {
+		name := "DOCKER_HOST"
+		if a.getenv(name) == "" {
+			name = "DOCKER_CONTEXT"
+		}
+		u.Advice = fmt.Sprintf("%s=%s names this Docker Engine: start it, or unset %s", name, a.getenv(name), name)
 	}
 	return b, err
 }
