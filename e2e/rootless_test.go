@@ -285,7 +285,7 @@ func TestRootlessWithoutIDs(t *testing.T) {
 	if r := w.code(t, 4, "doctor"); !strings.Contains(r.stdout, want) {
 		t.Errorf("doctor does not say %q:\n%s", want, r.stdout)
 	}
-	if r := w.code(t, 4, "run", "binaries"); !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
+	if r := w.code(t, 4, "run", "binaries", "--var", "GOROOT="+runtime.GOROOT(), "--allow", "fs.read="+runtime.GOROOT()); !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
 		t.Errorf("run does not say %q:\n%s", want, r.stderr)
 	}
 	if _, err := os.Stat(filepath.Join(p.HomeDir, ".local")); err == nil {
