@@ -25,15 +25,14 @@ type Edit struct {
 }
 
 // Edits asks of every Dockerfile of the requested targets which stages can be cross-compiled, for all stages of the file
-// and all targets of the build file that use it: the change is for everyone who builds from it. An inline or remote
-// Dockerfile is an error. Like [Make] it is pure.
+// and all targets of the build file that use it: the change is for everyone who builds from it. Inline and remote
+// Dockerfiles are left out; [NotEditable] reports them. Like [Make] it is pure.
 func Edits(cfg *schema.Config, req Request, facts Facts) ([]Edit, diag.List) {
 	p := newPlanner(cfg, req, facts)
 	p.selectTargets()
 	var keys []string
 	for _, b := range p.builds {
-		if b.requested && slices.Contains(p.modes(b.values), schema.Cross) {
-			p.checkEditable(b)
+		if b.requested && slices.Contains(p.modes(b.values), schema.Cross) && editable(b.values) {
 			if k := FileKey(b.values); !slices.Contains(keys, k) {
 				keys = append(keys, k)
 			}
@@ -65,16 +64,31 @@ func Edits(cfg *schema.Config, req Request, facts Facts) ([]Edit, diag.List) {
 	return out, w.diags.Sorted()
 }
 
-func (p *planner) checkEditable(b *build) {
-	switch {
-	case b.values.DockerfileInline != "":
+// editable reports whether a Dockerfile is a file on this machine.
+func editable(b *schema.Build) bool {
+	return b.DockerfileInline == "" && !schema.ParseRef(b.Context).Remote()
+}
+
+// NotEditable reports the requested targets whose Dockerfile may be changed to cross-compile, but is no file on this machine.
+func NotEditable(cfg *schema.Config, req Request) diag.List {
+	p := newPlanner(cfg, req, Facts{})
+	p.selectTargets()
+	p.diags = nil // Edits reports those
+	for _, b := range p.builds {
+		if b.requested && slices.Contains(p.modes(b.values), schema.Cross) && !editable(b.values) {
+			p.refuseEdit(b)
+		}
+	}
+	return p.diags.Sorted()
+}
+
+func (p *planner) refuseEdit(b *build) {
+	if b.values.DockerfileInline != "" {
 		p.diags = p.diags.Errorf("edit-inline", b.target.At("dockerfile-inline"), "The Dockerfile is no file that can be written",
 			"target %s has its Dockerfile inline, in the build file.", b.target.Name)
-	case schema.ParseRef(b.values.Context).Remote():
+	} else {
 		p.diags = p.diags.Errorf("edit-remote", b.target.At("context"), "The Dockerfile is no file that can be written",
 			"target %s has its Dockerfile in the remote context %s.", b.target.Name, b.values.Context)
-	default:
-		return
 	}
 	p.diags[len(p.diags)-1].Advice = "name targets that have a Dockerfile on this machine, or see the change with --diff"
 }

@@ -27,7 +27,7 @@ func (a *app) graphCommand() *cobra.Command {
 			if !slices.Contains(graphFormats, format) {
 				return &exitError{ExitUsage, fmt.Errorf("--format %s: want one of %s", format, strings.Join(graphFormats, ", "))}
 			}
-			p, _, err := a.planFor(c.Context(), &in, in.takeRemote(args), offline)
+			p, _, err := a.planFor(c.Context(), &in, in.takeRemote(args), offline, nil)
 			if p == nil {
 				return err
 			}

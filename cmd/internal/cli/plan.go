@@ -59,13 +59,22 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []string) error {
-	p, cfg, err := a.planFor(ctx, in, args, f.offline)
+	var edits []plan.Edit
+	p, cfg, err := a.planFor(ctx, in, args, f.offline, func(cfg *schema.Config, req plan.Request, b exec.Backend) (err error) {
+		if f.diff {
+			edits, err = a.edits(ctx, in, cfg, req, b)
+		}
+		return err
+	})
 	if p == nil {
 		return err
 	}
 	switch {
 	case f.diff:
-		fmt.Fprint(a.out, planDiff(p))
+		fmt.Fprint(a.out, planDiff(p, edits))
+		for _, e := range edits {
+			fmt.Fprint(a.err, keptText(e), vouchedDiff(p, e))
+		}
 	case f.format == "json":
 		j, jerr := json.MarshalIndent(p, "", "  ")
 		if jerr != nil {
@@ -93,8 +102,10 @@ func (a *app) plan(ctx context.Context, in *inputFlags, f *planFlags, args []str
 	return nil
 }
 
-// planFor plans what the command line asks for. The plan may be there beside an error, to be shown; nil if there is nothing to show.
-func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offline bool) (*plan.Plan, *schema.Config, error) {
+// planFor plans what the command line asks for. Also is called with what the plan is made of, before it is made; nil for
+// nothing. The plan may be there together with an error, to be shown; it is nil if there is nothing to show.
+func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offline bool,
+	also func(*schema.Config, plan.Request, exec.Backend) error) (*plan.Plan, *schema.Config, error) {
 	cfg, err := a.load(ctx, in, args)
 	if err != nil {
 		return nil, nil, err
@@ -114,6 +125,11 @@ func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offlin
 		return nil, nil, err
 	}
 	defer done()
+	if also != nil {
+		if err := also(cfg, req, b); err != nil {
+			return nil, nil, err
+		}
+	}
 	p, err := a.makePlan(ctx, cfg, req, b)
 	if err == nil && p != nil {
 		err = a.report(refusedOutputs(ctx, cfg, p, b), cfg.Sources)

@@ -293,12 +293,16 @@ func leftOutText(p *plan.Plan) string {
 	return b.String()
 }
 
-// planDiff renders what was changed in the Dockerfiles, and could stay, as a unified diff. For what could not, since it is only
-// checked by its result, it shows the strategy block that vouches for it.
-func planDiff(p *plan.Plan) string {
+// planDiff renders the edits as unified diffs, exactly as --write makes them, and for a Dockerfile that is no file the change
+// of this run. For what cannot stay in a Dockerfile, since it is only checked by its result, it shows the strategy block that
+// vouches for it.
+func planDiff(p *plan.Plan, edits []plan.Edit) string {
 	var b strings.Builder
+	for _, e := range edits {
+		b.WriteString(editDiff(e))
+	}
 	for _, d := range p.Dockerfiles {
-		if d.Shown != nil {
+		if d.Shown != nil && !slices.ContainsFunc(edits, func(e plan.Edit) bool { return e.Path == d.Path }) {
 			name := filepath.ToSlash(d.Path)
 			b.WriteString(udiff.Unified("a/"+name, "b/"+name, d.Text, *d.Shown))
 		}
@@ -308,6 +312,18 @@ func planDiff(p *plan.Plan) string {
 		blocks = strings.TrimPrefix(blocks, "\n")
 	}
 	return b.String() + blocks
+}
+
+// vouchedDiff shows how a run changes a Dockerfile for which strategy blocks vouch. That change stays in the build file, so
+// --write does not make it.
+func vouchedDiff(p *plan.Plan, e plan.Edit) string {
+	vouched := slices.ContainsFunc(e.Kept, func(k plan.Attempt) bool { return k.Code == "vouched" })
+	i := slices.IndexFunc(p.Dockerfiles, func(d plan.Dockerfile) bool { return d.Path == e.Path && d.Shown != nil })
+	if !vouched || i < 0 {
+		return ""
+	}
+	name := filepath.ToSlash(e.Path)
+	return fmt.Sprintf("%s: this run builds it with what the strategy block adds:\n%s", e.Path, udiff.Unified("a/"+name, "b/"+name, e.Text, *p.Dockerfiles[i].Shown))
 }
 
 // adapted reports whether a Dockerfile is built with a change.

@@ -11,8 +11,10 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
+	"github.com/xbuild/xbuild/schema"
 )
 
 // planWrite edits the Dockerfiles of the targets in place. All of them are written, or, if one cannot be, none.
@@ -25,11 +27,7 @@ func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args 
 	if err != nil {
 		return err
 	}
-	var all plan.Request // the stages of other targets count too
-	for _, t := range cfg.Targets {
-		all.Targets = append(all.Targets, t.Name)
-	}
-	if err := a.checkReading(in, cfg, all); err != nil {
+	if err := a.report(plan.NotEditable(cfg, req), cfg.Sources); err != nil {
 		return err
 	}
 	if err := a.checkWriting(in, cfg, req); err != nil {
@@ -40,12 +38,8 @@ func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args 
 		return err
 	}
 	defer done()
-	facts, err := gather(ctx, cfg, all, b)
+	edits, err := a.edits(ctx, in, cfg, req, b)
 	if err != nil {
-		return a.orInterrupted(ctx, err)
-	}
-	edits, diags := plan.Edits(cfg, req, facts)
-	if err := a.report(diags, plan.Sources(cfg, facts)); err != nil {
 		return err
 	}
 	changed, err := writeEdits(edits)
@@ -55,10 +49,7 @@ func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args 
 	for _, e := range edits {
 		fmt.Fprint(a.err, editText(e))
 		fmt.Fprint(a.err, suggestText(e.Suggestions, func(string) string { return e.Path }, true, false))
-		if e.New != e.Text {
-			name := filepath.ToSlash(e.Path)
-			fmt.Fprint(a.out, udiff.Unified("a/"+name, "b/"+name, e.Text, e.New))
-		}
+		fmt.Fprint(a.out, editDiff(e))
 	}
 	if len(edits) == 0 {
 		fmt.Fprintln(a.err, "no target has a strategy that cross-compiles; nothing to change")
@@ -67,6 +58,29 @@ func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args 
 		return &exitError{code: ExitChanged}
 	}
 	return nil
+}
+
+// edits finds the changes that may stay in the Dockerfiles of the targets. Errors are reported, and stand in the result.
+func (a *app) edits(ctx context.Context, in *inputFlags, cfg *schema.Config, req plan.Request, b exec.Backend) ([]plan.Edit, error) {
+	var all plan.Request // the stages of other targets count too
+	for _, t := range cfg.Targets {
+		all.Targets = append(all.Targets, t.Name)
+	}
+	if err := a.checkReading(in, cfg, all); err != nil {
+		return nil, err
+	}
+	facts, err := gather(ctx, cfg, all, b)
+	if err != nil {
+		return nil, a.orInterrupted(ctx, err)
+	}
+	edits, diags := plan.Edits(cfg, req, facts)
+	return edits, a.report(diags, plan.Sources(cfg, facts))
+}
+
+// editDiff is an edit as a unified diff, empty if there is nothing to change.
+func editDiff(e plan.Edit) string {
+	name := filepath.ToSlash(e.Path)
+	return udiff.Unified("a/"+name, "b/"+name, e.Text, e.New)
 }
 
 // editText says in words what became of a file.
@@ -82,6 +96,12 @@ func editText(e plan.Edit) string {
 		}
 		fmt.Fprintf(&b, "%s: written; %s now %s on the build platform\n", e.Path, strings.Join(e.Pinned, ", "), verb)
 	}
+	return b.String() + keptText(e)
+}
+
+// keptText says what of a file is left alone, and why.
+func keptText(e plan.Edit) string {
+	var b strings.Builder
 	for _, k := range e.Kept {
 		fmt.Fprintf(&b, "%s: left as it is: %s\n", k.At, k.Reason)
 	}
