@@ -39,12 +39,13 @@ func (r *Run) run(ctx context.Context, b Backend, opt Options) {
 	defer close(r.done)
 	start := time.Now()
 	t := newTracker(r.plan)
+	hidden := Hidden(r.plan)
 	var mu sync.Mutex
 	res, err := b.Run(ctx, r.plan, opt, func(e Event) {
 		mu.Lock()
 		t.event(e)
 		mu.Unlock()
-		r.events <- e
+		r.events <- e.without(hidden)
 	})
 	close(r.events)
 	rep := &Report{Wall: time.Since(start), Err: err}
@@ -59,6 +60,7 @@ func (r *Run) run(ctx context.Context, b Backend, opt Options) {
 		f.Uses = r.plan.StoppedBy(f.Stage, f.Uses)
 	}
 	rep.Outcomes = t.outcomes(rep)
+	rep.hide(hidden)
 	r.report = rep
 }
 

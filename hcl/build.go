@@ -62,7 +62,12 @@ var setters = map[string]func(b *builder, spec *schema.Attribute, v *value){
 		for _, k := range sortedKeys(orEmpty(v).keys) {
 			if v.keys[k].sensitive {
 				b.out.SensitiveArgs = append(b.out.SensitiveArgs, k)
+				b.out.Hidden = append(b.out.Hidden, v.keys[k].text)
 			}
+		}
+		if len(b.out.Hidden) > 0 {
+			b.hide(b.out.Hidden...)
+			b.out.Hidden = append(b.out.Hidden, b.sensitiveTexts()...)
 		}
 		b.addEpoch()
 	},

@@ -46,23 +46,24 @@ const (
 	codeBadTag      = "bad-tag"
 	codeBadContext  = "bad-context"
 
-	codeValidation    = "validation"
-	codeBadFunction   = "bad-function"
-	codeBadMatrix     = "bad-matrix"
-	codeLinkCycle     = "link-cycle"
-	codeBadSize       = "bad-size"
-	codeBadSecret     = "bad-secret"
-	codeBadAnnotation = "bad-annotation"
-	codeBadEntry      = "bad-entry"
-	codeNotSupported  = "not-supported"
-	codeMixedDialects = "mixed-dialects"
-	codeCompose       = "bad-compose"
-	codeBadInclude    = "bad-include"
-	codeIncludeCycle  = "include-cycle"
-	codeGit           = "git"
-	codeSensitive     = "sensitive"
-	codeUnknownKey    = "unknown-key"
-	codeNoValue       = "no-value"
+	codeValidation     = "validation"
+	codeBadFunction    = "bad-function"
+	codeBadMatrix      = "bad-matrix"
+	codeLinkCycle      = "link-cycle"
+	codeBadSize        = "bad-size"
+	codeBadSecret      = "bad-secret"
+	codeBadAnnotation  = "bad-annotation"
+	codeBadEntry       = "bad-entry"
+	codeNotSupported   = "not-supported"
+	codeMixedDialects  = "mixed-dialects"
+	codeCompose        = "bad-compose"
+	codeBadInclude     = "bad-include"
+	codeIncludeCycle   = "include-cycle"
+	codeGit            = "git"
+	codeSensitive      = "sensitive"
+	codeSensitiveShort = "sensitive-short"
+	codeUnknownKey     = "unknown-key"
+	codeNoValue        = "no-value"
 )
 
 // Codes lists every code that a diagnostic of this package can have.
@@ -120,6 +121,7 @@ var Codes = []Code{
 	{codeIncludeCycle, "Build files include each other in a circle."},
 	{codeGit, "An expression reads git, and git cannot tell: there is no repository, or it has no commit."},
 	{codeSensitive, "A value made of a sensitive variable stands where it would be shown."},
+	{codeSensitiveShort, "The value of a sensitive variable is too short to be masked in logs (a warning)."},
 	{codeUnknownKey, "An element of a list of outputs, caches, ... has a key that its type does not have (a warning if it resembles none)."},
 	{codeNoValue, "A variable with a type has no value (a warning)."},
 	{codeNotSupported, "The build file asks for something that can be printed but not built yet."},

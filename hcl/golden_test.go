@@ -295,6 +295,7 @@ type (
 		Stage            string            `json:"stage,omitempty"`
 		Args             map[string]string `json:"args,omitempty"`
 		SensitiveArgs    []string          `json:"sensitive-args,omitempty"`
+		Hidden           []string          `json:"hidden,omitempty"`
 		Labels           map[string]string `json:"labels,omitempty"`
 		Tags             []string          `json:"tags,omitempty"`
 		Outputs          []schema.Output   `json:"outputs,omitempty"`

@@ -31,6 +31,9 @@ type Env struct {
 	Sets []string
 	// Now is the clock, for timestamp(). Nil means time.Now.
 	Now func() time.Time
+	// Hide is told the texts that must not be shown, as soon as they are known: the values of sensitive variables, and of arguments that
+	// are made of them. It may be called several times. Nil if nobody wants to know.
+	Hide func(texts []string)
 	// Targets are the targets and groups, in Bake's dialect also patterns, that the command line names. In xbuild's
 	// dialect mistakes in targets that nobody asked for are warnings; without Targets everything is asked for. In Bake's
 	// dialect none means the target or group "default".
@@ -200,6 +203,7 @@ func Load(files []*File, env Env) (*schema.Config, diag.List) {
 	l.readSets()
 	// Names are evaluated when they are needed; this makes sure that those that nothing needs are checked too.
 	l.evalNames()
+	l.hide(l.sensitiveTexts()...)
 	l.checkFunctions()
 	l.checkUnusedGlobals()
 	cfg := l.config()

@@ -120,6 +120,7 @@ func (l *loader) variableNode(b *block) *node {
 				Advice: fmt.Sprintf("Set it with --var %s=VALUE or in the environment, or write default = null if it may have none.", b.name)})
 		}
 		if n.variable.Sensitive {
+			l.warnShort(b, v)
 			return v.Mark(sensitive), true
 		}
 		n.variable.Value = display(v)

@@ -50,7 +50,8 @@ var views = map[string]func(p *planner, b *strings.Builder){
 			fmt.Fprintf(b, "%s requested=%t links=%v\n", at(x.use()), x.requested, x.links)
 		}
 	},
-	"unused": func(*planner, *strings.Builder) {}, // it only tells
+	"unused":    func(*planner, *strings.Builder) {}, // it only tells
+	"sensitive": func(*planner, *strings.Builder) {}, // it only refuses
 	"private": func(p *planner, b *strings.Builder) {
 		for _, x := range p.builds {
 			fmt.Fprintf(b, "%s secrets=%v ssh=%v\n", at(x.use()), x.secretNames, x.sshNames)

@@ -121,6 +121,11 @@ func parseTarget(t *testing.T, line string, n int) *schema.Target {
 			optional = v
 		case "stage":
 			b.Stage = v
+		case "sensitive": // arguments
+			b.SensitiveArgs = strings.Split(v, ",")
+		case "attest": // TYPE:MODE
+			typ, mode, _ := strings.Cut(v, ":")
+			b.Attest = append(b.Attest, schema.Attest{Type: typ, Attrs: map[string]string{"mode": mode}})
 		case "nocache":
 			b.NoCacheFilter = append(b.NoCacheFilter, v)
 		case "tag":

@@ -22,6 +22,7 @@ var passes = []struct {
 	{"private", (*planner).namePrivate},         // one name for each source of a secret
 	{"dockerfiles", (*planner).readDockerfiles}, // parse each file once; foreign frontends become opaque
 	{"unused", (*planner).warnUnused},           // what no Dockerfile reads
+	{"sensitive", (*planner).refuseSensitive},   // what would be published and must not
 	{"strategy", (*planner).chooseStrategy},     // cross what is sound, before anything is named
 	{"stages", (*planner).resolveStages},        // one instance for equal work
 	{"kinds", (*planner).judgeKinds},            // how each instance runs, and why

@@ -136,6 +136,9 @@ type Build struct {
 	Args  map[string]string
 	// SensitiveArgs are the names of arguments whose values are never shown, sorted.
 	SensitiveArgs []string
+	// Hidden are the texts that must not be shown anywhere if an argument is sensitive: the values of these arguments and of the
+	// sensitive variables.
+	Hidden []string
 	Labels        map[string]string
 	Tags          []string
 	// Outputs is empty for a build whose result only stays in the cache.

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/mask"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 )
@@ -29,8 +30,9 @@ import (
 type private struct {
 	secrets map[string][]byte
 	agents  []sshprovider.AgentConfig
-	// words are the values to hide, longest first.
-	words [][]byte
+	// words are the values of secrets, hidden all that may not be shown.
+	words  []string
+	hidden *mask.Masker
 }
 
 // newPrivate reads the secrets of all builds. A failure names the first target that cannot have what it asks for.
@@ -47,7 +49,9 @@ func (r *run) newPrivate() (*private, error) {
 				return nil, &exec.Failure{Kind: exec.BuildFailed, Uses: []plan.Use{b.use()}, Err: err}
 			}
 			p.secrets[name] = value
-			p.words = append(p.words, wordsOf(value)...)
+			for _, w := range wordsOf(value) {
+				p.words = append(p.words, string(w))
+			}
 		}
 		for _, s := range b.Values.SSH {
 			name := nameOf(b.SSHNames, s.ID)
@@ -62,7 +66,7 @@ func (r *run) newPrivate() (*private, error) {
 		}
 		p.agentForGit(b)
 	}
-	slices.SortStableFunc(p.words, func(a, b []byte) int { return len(b) - len(a) })
+	p.hidden = mask.Exactly(p.words...).And(exec.Hidden(r.plan))
 	return p, nil
 }
 
@@ -154,9 +158,6 @@ const (
 	shortestLine = 8 // of a value of several lines
 )
 
-// hidden is printed in place of a secret.
-const hidden = "***"
-
 // wordsOf is what must not be printed of a secret: its text, and each of its lines.
 func wordsOf(value []byte) [][]byte {
 	var out [][]byte
@@ -175,27 +176,12 @@ func wordsOf(value []byte) [][]byte {
 	return out
 }
 
-// hide takes the secrets out of a piece of a log. held is what the last piece left over, since a secret may arrive in
-// parts; rest is what this one leaves. At the end of a log the rest is printed by a call with last set.
+// hide takes the secrets and the sensitive arguments out of a piece of a log. held is what the last piece left over, since a value
+// may arrive in parts; rest is what this one leaves. At the end of a log the rest is printed by a call with last set.
 func (p *private) hide(held, data []byte, last bool) (out, rest []byte) {
-	if p == nil || len(p.words) == 0 {
+	if p == nil || p.hidden.Empty() {
 		return append(held, data...), nil
 	}
-	out = append(slices.Clone(held), data...)
-	for _, w := range p.words {
-		out = bytes.ReplaceAll(out, w, []byte(hidden))
-	}
-	if last {
-		return out, nil
-	}
-	keep := 0
-	for _, w := range p.words {
-		for n := min(len(w)-1, len(out)); n > keep; n-- {
-			if bytes.HasPrefix(w, out[len(out)-n:]) {
-				keep = n
-				break
-			}
-		}
-	}
-	return out[:len(out)-keep], slices.Clone(out[len(out)-keep:])
+	text, left := p.hidden.Part(string(held), string(data), last)
+	return []byte(text), []byte(left)
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/mask"
 	"github.com/xbuild/xbuild/schema"
 )
 
@@ -75,7 +76,7 @@ func TestSecretsOfOneID(t *testing.T) {
 				}
 			}
 			if e.Type == exec.StepLog {
-				shown += bytes.Count(e.Data, []byte(hidden))
+				shown += bytes.Count(e.Data, []byte(mask.Stars))
 			}
 		}
 		if n := len(o.done("show")); n != 2 || shown != 2 {
@@ -115,7 +116,7 @@ func TestMissingSecret(t *testing.T) {
 }
 
 func TestHideAcrossPieces(t *testing.T) {
-	p := &private{words: [][]byte{[]byte("correct horse"), []byte("horseradish")}}
+	p := &private{hidden: mask.Exactly("correct horse", "horseradish")}
 	var got []byte
 	var held []byte
 	for _, piece := range []string{"a corre", "ct hor", "se and hors", "eradish, ho", "rse"} {

@@ -12,7 +12,7 @@ import (
 // passOn hands a message of the hub's status stream to whoever wants BuildKit's own. Logs are those that the events tell of,
 // since secrets are taken out of them.
 func (s *steps) passOn(m *client.SolveStatus) {
-	out := &client.SolveStatus{Vertexes: s.withoutSecrets(m.Vertexes), Statuses: m.Statuses, Logs: s.said, Warnings: m.Warnings}
+	out := &client.SolveStatus{Vertexes: s.withoutSecrets(m.Vertexes), Statuses: s.withoutSecretsIn(m.Statuses), Logs: s.said, Warnings: s.warnings(m.Warnings)}
 	s.said = nil
 	if len(out.Vertexes)+len(out.Statuses)+len(out.Logs)+len(out.Warnings) > 0 {
 		s.raw(out)
@@ -31,7 +31,7 @@ func (s *steps) passOnNew(m *client.SolveStatus) {
 			out.Vertexes = append(out.Vertexes, v)
 		}
 	}
-	for _, v := range m.Statuses {
+	for _, v := range s.withoutSecretsIn(m.Statuses) {
 		if !known(v.Vertex) {
 			out.Statuses = append(out.Statuses, v)
 		}
@@ -50,18 +50,60 @@ func (s *steps) passOnNew(m *client.SolveStatus) {
 	}
 }
 
-// withoutSecrets takes secrets out of what steps failed with.
+// withoutSecrets takes secrets and sensitive arguments out of what steps are called and failed with.
 func (s *steps) withoutSecrets(vertexes []*client.Vertex) []*client.Vertex {
-	if s.hide == nil || !slices.ContainsFunc(vertexes, func(v *client.Vertex) bool { return v.Error != "" }) {
+	if s.hide == nil {
 		return vertexes
 	}
 	out := slices.Clone(vertexes)
 	for i, v := range out {
-		if v.Error != "" {
-			c := *v
-			text, _ := s.hide(nil, []byte(v.Error), true)
-			c.Error, out[i] = string(text), &c
+		c := *v
+		if c.Name, c.Error = s.mask(v.Name), s.mask(v.Error); c.Name != v.Name || c.Error != v.Error {
+			out[i] = &c
 		}
+	}
+	return out
+}
+
+// mask is a short text without secrets and sensitive arguments.
+func (s *steps) mask(text string) string {
+	if s.hide == nil || text == "" {
+		return text
+	}
+	out, _ := s.hide(nil, []byte(text), true)
+	return string(out)
+}
+
+// withoutSecretsIn does the same for the parts of steps, such as files that are sent.
+func (s *steps) withoutSecretsIn(statuses []*client.VertexStatus) []*client.VertexStatus {
+	if s.hide == nil {
+		return statuses
+	}
+	out := slices.Clone(statuses)
+	for i, v := range out {
+		c := *v
+		if c.ID, c.Name = s.mask(v.ID), s.mask(v.Name); c.ID != v.ID || c.Name != v.Name {
+			out[i] = &c
+		}
+	}
+	return out
+}
+
+// warnings are those of the frontend, without what is hidden.
+func (s *steps) warnings(list []*client.VertexWarning) []*client.VertexWarning {
+	if s.hide == nil {
+		return list
+	}
+	out := slices.Clone(list)
+	for i, w := range out {
+		c := *w
+		c.Short, _ = s.hide(nil, w.Short, true)
+		c.Detail = nil
+		for _, d := range w.Detail {
+			d, _ = s.hide(nil, d, true)
+			c.Detail = append(c.Detail, d)
+		}
+		out[i] = &c
 	}
 	return out
 }

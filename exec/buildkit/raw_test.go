@@ -12,15 +12,13 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/mask"
 	"github.com/xbuild/xbuild/plan"
 )
 
 // rawSteps collects what is passed on.
 func rawSteps(words ...string) (*steps, *[]*client.SolveStatus) {
-	p := &private{}
-	for _, w := range words {
-		p.words = append(p.words, []byte(w))
-	}
+	p := &private{hidden: mask.Exactly(words...)}
 	s := newSteps(&plan.Plan{}, func(exec.Event) {})
 	s.hide = p.hide
 	var got []*client.SolveStatus

@@ -63,9 +63,9 @@ func (r *run) recordAll(ctx context.Context, _ gateway.Client) error {
 	return g.Wait()
 }
 
-// hasSecrets reports whether a step of the build may see a secret.
+// hasSecrets reports whether a step of the build may see a secret, or a sensitive argument.
 func (b *build) hasSecrets() bool {
-	if len(b.Values.Secrets) > 0 {
+	if len(b.Values.Secrets) > 0 || len(b.Values.SensitiveArgs) > 0 {
 		return true
 	}
 	for _, l := range b.links {

@@ -59,3 +59,38 @@ func (f *File) KnowsContext(name string) bool {
 func (f *File) KnowsStage(name string) bool {
 	return slices.ContainsFunc(f.Stages, func(s Stage) bool { return strings.EqualFold(s.Title(), name) })
 }
+
+// TaintedArgs are the arguments of names and those before the first FROM whose default is made of them.
+func (f *File) TaintedArgs(names []string) []string {
+	out := slices.Clone(names)
+	for _, c := range f.meta {
+		for _, a := range c.Args {
+			if a.Value != nil && !slices.Contains(out, a.Key) && mentionsAny(*a.Value, out) {
+				out = append(out, a.Key)
+			}
+		}
+	}
+	return out
+}
+
+func mentionsAny(text string, names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool {
+		return strings.Contains(text, "${"+n) || strings.Contains(text, "$"+n)
+	})
+}
+
+// DeclaredIn is the first ARG of a stage that declares one of names, and its line.
+func (f *File) DeclaredIn(stage int, names []string) (name string, line int) {
+	for _, c := range f.commands[stage] {
+		words := strings.Fields(c.node.Original)
+		if len(words) == 0 || !strings.EqualFold(words[0], "ARG") {
+			continue
+		}
+		for _, w := range words[1:] {
+			if key, _, _ := strings.Cut(w, "="); slices.Contains(names, key) {
+				return key, c.node.StartLine
+			}
+		}
+	}
+	return "", 0
+}

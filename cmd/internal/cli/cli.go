@@ -20,6 +20,7 @@ import (
 	"github.com/xbuild/xbuild/cmd/internal/start"
 	"github.com/xbuild/xbuild/exec/buildkit"
 	"github.com/xbuild/xbuild/exec/embedded"
+	"github.com/xbuild/xbuild/internal/mask"
 	"github.com/xbuild/xbuild/internal/printable"
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -50,6 +51,8 @@ type app struct {
 	github bool
 	// configTold says that the user was warned of docker's configuration.
 	configTold bool
+	// hidden are the values that must not be shown, in any form that mask.Masker knows.
+	hidden *mask.Masker
 	// whole says where the whole log of a failed step is.
 	whole string
 }
@@ -86,6 +89,16 @@ func Main(args []string) int {
 // newApp is the world of a command that prints on out and err.
 func newApp(out, err io.Writer, getenv func(string) string) *app {
 	return &app{out: printable.NewWriter(out), err: printable.NewWriter(err), getenv: getenv, errIsTerminal: isTerminal(err)}
+}
+
+// hide takes texts out of everything that the command prints from now on.
+func (a *app) hide(texts []string) {
+	a.hidden = a.hidden.And(mask.New(texts...))
+	for _, w := range []io.Writer{a.out, a.err} {
+		if p, ok := w.(*printable.Writer); ok {
+			p.Hide(a.hidden)
+		}
+	}
 }
 
 // exit prints an error, once, and gives its exit code.

@@ -218,6 +218,7 @@ func (a *app) parse(ctx context.Context, f *inputFlags, targets []string) (*defi
 	if def.env, err = f.env(dir, targets); err != nil {
 		return nil, nil, err
 	}
+	def.env.Hide = a.hide
 	files, err := a.texts(ctx, f, def, dir)
 	if err != nil {
 		return nil, nil, err

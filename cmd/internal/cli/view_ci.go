@@ -59,7 +59,7 @@ func (a *app) summarize(rep *exec.Report, p *plan.Plan) {
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err == nil {
-		_, err = f.WriteString(progress.Markdown(p, rep))
+		_, err = f.WriteString(a.hidden.Mask(progress.Markdown(p, rep)))
 		if cerr := f.Close(); err == nil {
 			err = cerr
 		}
