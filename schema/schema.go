@@ -139,8 +139,8 @@ type Build struct {
 	// Hidden are the texts that must not be shown anywhere if an argument is sensitive: the values of these arguments and of the
 	// sensitive variables.
 	Hidden []string
-	Labels        map[string]string
-	Tags          []string
+	Labels map[string]string
+	Tags   []string
 	// Outputs is empty for a build whose result only stays in the cache.
 	Outputs []Output
 	// Strategy is a mode, or "strategy.NAME" for a strategy block.

@@ -44,7 +44,9 @@ type app struct {
 	// out and err are printable.Writers, so that no text from outside gives orders to a terminal or a CI service. What must pass
 	// them as it is takes printable.Raw, Styled or Unwrap of them.
 	out, err io.Writer
-	getenv   func(string) string
+	// writers are what out and err write to in the end.
+	writers []*printable.Writer
+	getenv  func(string) string
 	// errIsTerminal says that a person watches stderr.
 	errIsTerminal bool
 	// github says that GitHub's runner reads stderr, and turns the lines for it into annotations.
@@ -88,16 +90,15 @@ func Main(args []string) int {
 
 // newApp is the world of a command that prints on out and err.
 func newApp(out, err io.Writer, getenv func(string) string) *app {
-	return &app{out: printable.NewWriter(out), err: printable.NewWriter(err), getenv: getenv, errIsTerminal: isTerminal(err)}
+	w := []*printable.Writer{printable.NewWriter(out), printable.NewWriter(err)}
+	return &app{out: w[0], err: w[1], writers: w, getenv: getenv, errIsTerminal: isTerminal(err)}
 }
 
 // hide takes texts out of everything that the command prints from now on.
 func (a *app) hide(texts []string) {
 	a.hidden = a.hidden.And(mask.New(texts...))
-	for _, w := range []io.Writer{a.out, a.err} {
-		if p, ok := w.(*printable.Writer); ok {
-			p.Hide(a.hidden)
-		}
+	for _, w := range a.writers {
+		w.Hide(a.hidden)
 	}
 }
 
