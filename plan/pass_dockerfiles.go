@@ -97,7 +97,9 @@ func unreadable(b *build, path string, fact DockerfileFact) diag.Diagnostic {
 	d := diag.Diagnostic{Severity: diag.Error, Code: "dockerfile-missing", Subject: t.At("dockerfile"), Summary: "The Dockerfile cannot be read",
 		Detail: fmt.Sprintf("target %s needs %s: %s.", t.Name, path, cmp.Or(fact.Err, "it was not read")),
 		Advice: "set dockerfile, relative to the target's context " + b.values.Context}
-	if s := schema.Suggest(filepath.Base(path), fact.Beside); s != "" {
+	if slices.Contains(fact.Beside, filepath.Base(path)) { // it is there, and no Dockerfile
+		d.Advice = "set dockerfile to a file that can be read"
+	} else if s := schema.Suggest(filepath.Base(path), fact.Beside); s != "" {
 		d.Advice = fmt.Sprintf("did you mean %q?", s)
 	}
 	return d
