@@ -78,6 +78,14 @@ type Result struct {
 	Missing []*Failure
 	// Records are one a target, if they were asked for.
 	Records []Record
+	// Warnings are about results that were written all the same.
+	Warnings []Warning
+}
+
+// Warning is something about a result that its user should look at.
+type Warning struct {
+	Target, Platform string
+	Text             string // a sentence without a full stop
 }
 
 // Answer is what the Dockerfile of a target says of itself.
@@ -240,8 +248,9 @@ type Report struct {
 	Records  []Record          // as in [Result]
 	Failures []*Failure
 	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
-	Missing []*Failure
-	Wall    time.Duration
+	Missing  []*Failure
+	Warnings []Warning // as in [Result]
+	Wall     time.Duration
 	// Interrupted is set if the context ended the run.
 	Interrupted bool
 	Err         error // nil on success

@@ -68,6 +68,9 @@ func (r *Report) hide(m *mask.Masker) {
 	for i := range r.Builds {
 		r.Builds[i].Why, r.Builds[i].Fallback = m.Mask(r.Builds[i].Why), m.Mask(r.Builds[i].Fallback)
 	}
+	for i := range r.Warnings {
+		r.Warnings[i].Text = m.Mask(r.Warnings[i].Text)
+	}
 	for i := range r.Records {
 		for k, text := range r.Records[i].Provenance {
 			r.Records[i].Provenance[k] = []byte(m.Mask(string(text)))

@@ -50,7 +50,8 @@ func (r *Run) run(ctx context.Context, b Backend, opt Options) {
 	close(r.events)
 	rep := &Report{Wall: time.Since(start), Err: err}
 	if res != nil {
-		rep.Builds, rep.Outputs, rep.Images, rep.Missing, rep.Records = res.Builds, res.Outputs, res.Images, res.Missing, res.Records
+		rep.Builds, rep.Outputs, rep.Images, rep.Missing = res.Builds, res.Outputs, res.Images, res.Missing
+		rep.Records, rep.Warnings = res.Records, res.Warnings
 	}
 	rep.Interrupted = ctx.Err() != nil && err != nil
 	if !rep.Interrupted {

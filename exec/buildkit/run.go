@@ -53,6 +53,7 @@ type run struct {
 	mu       sync.Mutex
 	remarks  []string
 	problems []problem
+	warnings []exec.Warning
 	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
 	records  []exec.Record
@@ -149,9 +150,9 @@ func (r *run) makeBuilds(p *plan.Plan) ([]*build, error) {
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
 	r.mu.Lock()
-	outputs, records := slices.Clone(r.outputs), slices.Clone(r.records)
+	outputs, records, warnings := slices.Clone(r.outputs), slices.Clone(r.records), slices.Clone(r.warnings)
 	r.mu.Unlock()
-	res := &exec.Result{Outputs: outputs, Images: r.images.digests(), Missing: r.missed(), Records: records}
+	res := &exec.Result{Outputs: outputs, Images: r.images.digests(), Missing: r.missed(), Records: records, Warnings: warnings}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:

@@ -40,7 +40,7 @@ func (r *run) rewroteStage(id string) bool {
 	return st != nil && st.Evidence != nil && !r.isChecked(id)
 }
 
-// mismatch is what to do about a program for another machine: an error, or a remark if it is the user's own.
+// mismatch is what to do about a program for another machine: an error, or a warning if it is the user's own.
 func (r *run) mismatch(b *build, file string, wrong *output.Mismatch) error {
 	text := fmt.Sprintf("%s of target %s is %s, but was built for %s", file, b.Target, wrong.Found, b.Platform)
 	vouched := slices.IndexFunc(b.Stages, func(id string) bool {
@@ -55,7 +55,12 @@ func (r *run) mismatch(b *build, file string, wrong *output.Mismatch) error {
 	case b.Values.Verify:
 		return fmt.Errorf("%s; nothing was written, since the target has verify = true", text)
 	}
-	r.remark(text)
+	w := exec.Warning{Target: b.Target, Platform: b.Platform.String(), Text: text}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.warnings, w) { // several outputs may have the file
+		r.warnings = append(r.warnings, w)
+	}
 	return nil
 }
 

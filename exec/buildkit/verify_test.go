@@ -4,6 +4,7 @@ package buildkit
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,19 @@ COPY script /script
 	}
 }
 
+// TestVerifyWithoutOutputs: a target with verify is looked through also if nothing is written.
+func TestVerifyWithoutOutputs(t *testing.T) {
+	for name, outputs := range map[string][]schema.Output{"none": nil, "cacheonly": {{Type: schema.OutputCacheOnly}}} {
+		t.Run(name, func(t *testing.T) {
+			p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\n"})
+			p.target("x", "linux/s390x", func(b *schema.Build) { b.Outputs, b.Verify = outputs, true })
+			if f := p.run(p.plan("x")).only(t); !strings.Contains(f.Error(), "verify = true") {
+				t.Errorf("failure %v", f)
+			}
+		})
+	}
+}
+
 func TestVerifyFiles(t *testing.T) {
 	p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\n"})
 	p.target("x", "linux/s390x", func(b *schema.Build) { b.Outputs, b.Verify = p.local("out"), true })
@@ -72,4 +86,12 @@ func TestVerifyFiles(t *testing.T) {
 		t.Errorf("failure %v", f)
 	}
 	p.wantTree("out", nil)
+
+	p.target("warned", "linux/s390x", func(b *schema.Build) { b.Outputs = p.local("out") })
+	o := p.run(p.plan("warned"))
+	o.must(t, "client")
+	want := []exec.Warning{{Target: "warned", Platform: "linux/s390x", Text: "tool of target warned is ELF amd64, but was built for linux/s390x"}}
+	if !slices.Equal(o.res.Warnings, want) {
+		t.Errorf("warnings %v, want %v", o.res.Warnings, want)
+	}
 }

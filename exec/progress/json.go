@@ -111,6 +111,13 @@ type buildEvent struct {
 	Fallback string `json:"fallback"`
 }
 
+type warningEvent struct {
+	head
+	Target   string `json:"target"`
+	Platform string `json:"platform"`
+	Text     string `json:"text"`
+}
+
 type outputEvent struct {
 	head
 	Target    string            `json:"target"`
@@ -255,6 +262,9 @@ func (d *jsonDisplay) Close(rep *exec.Report) {
 	for _, b := range rep.Builds {
 		d.print(buildEvent{d.head("build"), b.Target, b.Platform, b.Path, b.Why, b.Fallback})
 	}
+	for _, w := range rep.Warnings {
+		d.print(warningEvent{d.head("warning"), w.Target, w.Platform, clean(w.Text)})
+	}
 	for _, f := range rep.Failures {
 		d.failure(f, false)
 	}
@@ -322,7 +332,7 @@ func (m *messages) Write(p []byte) (int, error) {
 func types() []eventType {
 	return []eventType{{"run", runEvent{}}, {"stage", stageEvent{}}, {string(exec.StepStarted), stepStartedEvent{}}, {string(exec.StepLog), stepLogEvent{}},
 		{string(exec.StepDone), stepDoneEvent{}}, {string(exec.Exporting), textEvent{}}, {string(exec.Message), textEvent{}},
-		{"build", buildEvent{}}, {"failure", failureEvent{}}, {"output", outputEvent{}}, {"end", endEvent{}}}
+		{"build", buildEvent{}}, {"warning", warningEvent{}}, {"failure", failureEvent{}}, {"output", outputEvent{}}, {"end", endEvent{}}}
 }
 
 type eventType struct {

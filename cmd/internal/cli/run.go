@@ -307,6 +307,7 @@ func (a *app) finish(rep *exec.Report, j *job, mode progress.Mode) error {
 			a.printFailures(rep.Failures, diag.Error, j)
 		}
 		a.printFailures(rep.Missing, diag.Warning, j)
+		a.printWarnings(rep.Warnings, j)
 	}
 	if rep.Err != nil {
 		if len(rep.Outputs) > 0 && mode != progress.JSON { // only the last phase of a run can fail with something done
@@ -327,6 +328,22 @@ func (a *app) finish(rep *exec.Report, j *job, mode progress.Mode) error {
 		return &exitError{ExitMissing, errors.New(strings.TrimSuffix(missing, "\n"))}
 	}
 	return nil
+}
+
+// printWarnings prints what the results of a run have to be looked at for, whatever the display shows.
+func (a *app) printWarnings(list []exec.Warning, j *job) {
+	var l diag.List
+	for _, w := range list {
+		d := diag.Diagnostic{Severity: diag.Warning, Code: "wrong-machine", Summary: "A program is for another machine than its platform", Detail: w.Text + "."}
+		if t := j.plan.Target(w.Target); t != nil {
+			d.Subject = &t.Range
+		}
+		l = append(l, d)
+	}
+	if len(l) > 0 {
+		fmt.Fprint(a.err, diag.Text(l, j.sources))
+		a.annotate(l, nil)
+	}
 }
 
 func (a *app) printFailures(list []*exec.Failure, severity diag.Severity, j *job) {

@@ -95,3 +95,26 @@ func TestJobSummary(t *testing.T) {
 		t.Errorf("printed %q", errs.String())
 	}
 }
+
+// TestWarningsInEveryMode: that a program is for another machine is a warning whatever the display shows.
+func TestWarningsInEveryMode(t *testing.T) {
+	for _, name := range progress.Modes() {
+		mode := progress.Mode(name)
+		var out, errs bytes.Buffer
+		a := &app{out: &out, err: &errs, getenv: func(string) string { return "" }}
+		display, err := progress.New(mode, &errs, &plan.Plan{}, progress.DefaultOptions(&errs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.speak(mode)
+		_, j := failedRun("Dockerfile")
+		rep := &exec.Report{Warnings: []exec.Warning{{Target: "app", Platform: "linux/arm64", Text: "bin/x of target app is ELF amd64"}}}
+		display.Close(rep)
+		if err := a.finish(rep, j, mode); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if text := errs.String(); !strings.Contains(text, "warning") || !strings.Contains(text, "bin/x of target app is ELF amd64") {
+			t.Errorf("%s: no warning in\n%s", name, text)
+		}
+	}
+}
