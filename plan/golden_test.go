@@ -16,7 +16,7 @@ import (
 )
 
 // A golden case is a txtar file. Inputs: `targets`, one target a line ("NAME key=value ..."); `strategies`, one a line; `bake`, if they are a Bake file's; `node`, what each
-// node lists; `files`, what is in the contexts, "c=PLACE", "probe=PLACE WHAT" or "unknown"; `images`, "REF PLATFORM,... [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
+// node lists; `files`, what is in the contexts, "c=PLACE", "probe=PLACE WHAT" or "unknown"; `images`, "REF PLATFORM,... [single] [ENV=...]"; and Dockerfiles. Outputs, rewritten with XBUILD_UPDATE=1: `plan`, `diff`, `diagnostics`.
 type goldenCase struct {
 	cfg   *schema.Config
 	facts plan.Facts
@@ -58,7 +58,9 @@ func readCase(t *testing.T, ar *txtar.Archive) goldenCase {
 					img.Platforms = strings.Split(w[1], ",")
 				}
 				for _, e := range w[2:] {
-					if trigger, ok := strings.CutPrefix(e, "onbuild="); ok {
+					if e == "single" {
+						img.Single = true
+					} else if trigger, ok := strings.CutPrefix(e, "onbuild="); ok {
 						img.OnBuild = append(img.OnBuild, strings.ReplaceAll(trigger, "_", " "))
 						continue
 					}

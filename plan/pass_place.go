@@ -58,6 +58,12 @@ func (p *planner) checkSource(s *Stage, in *instance, ref string, q schema.Platf
 		d.Code, d.Summary = use+"-unresolved", "The "+what+" cannot be resolved"
 		d.Detail = fmt.Sprintf("%s: %s.", ref, strings.TrimSuffix(img.Err, "."))
 		d.Advice = "check the name and tag, and that BuildKit can reach the registry"
+	case len(img.Platforms) > 0 && !serve(p.offered[ref], q) && img.Single:
+		d.Severity, d.Code, d.Summary = diag.Warning, use+"-other-platform", "The "+what+" is for another platform"
+		d.Detail = fmt.Sprintf("%s is a single image for %s, and is taken as one for %s.", ref, strings.Join(img.Platforms, ", "), q)
+		d.Related = p.askedBy(s)
+		p.diags = append(p.diags, d)
+		return false
 	case len(img.Platforms) > 0 && !serve(p.offered[ref], q):
 		d.Code, d.Summary = use+"-lacks-platform", "The "+what+" does not exist for the platform"
 		d.Detail = fmt.Sprintf("%s is needed for %s, but exists for %s.", ref, q, strings.Join(img.Platforms, ", "))

@@ -110,6 +110,8 @@ type Image struct {
 	Digest    string   `json:"digest,omitempty"`
 	Platforms []string `json:"platforms,omitempty"`
 
+	// Single says that the reference names one image and no index: whatever platform is asked for, BuildKit takes it.
+	Single bool `json:"-"`
 	// Env, OnBuild and Workdir come from the image's configuration, for the build platform; nil if unknown.
 	Env     []string `json:"-"`
 	OnBuild []string `json:"-"`

@@ -64,6 +64,7 @@ type savedImage struct {
 	Env, OnBuild []string
 	Err          string
 	Workdir      string `json:",omitempty"`
+	Single       bool   `json:",omitempty"`
 }
 
 // Save gives the plan as a file: its public JSON form, with one more key for [Load]. The same plan and inputs give the same
@@ -89,7 +90,7 @@ func private(p *Plan) *saved {
 		s.Dockerfiles = append(s.Dockerfiles, savedDockerfile{d.Text, d.Built, d.Lines, d.Shown, d.Wrapped, d.Frontend})
 	}
 	for _, i := range p.Facts.Images {
-		s.Images = append(s.Images, savedImage{i.Env, i.OnBuild, i.Err, i.Workdir})
+		s.Images = append(s.Images, savedImage{i.Env, i.OnBuild, i.Err, i.Workdir, i.Single})
 	}
 	for _, st := range p.Stages {
 		s.EndLines = append(s.EndLines, st.EndLine)
@@ -139,7 +140,7 @@ func (p *Plan) restore(s *saved) error {
 	}
 	for i, x := range s.Images {
 		d := &p.Facts.Images[i]
-		d.Env, d.OnBuild, d.Err, d.Workdir = x.Env, x.OnBuild, x.Err, x.Workdir
+		d.Env, d.OnBuild, d.Err, d.Workdir, d.Single = x.Env, x.OnBuild, x.Err, x.Workdir, x.Single
 	}
 	for i, l := range s.EndLines {
 		p.Stages[i].EndLine = l

@@ -97,7 +97,7 @@ func (b *Backend) image(ctx context.Context, gc gateway.Client, ref string) plan
 	if own {
 		img.Env, img.OnBuild, img.Workdir = nonNil(cfg.Config.Env), nonNil(cfg.Config.OnBuild), cfg.Config.WorkingDir
 	}
-	img.Platforms = b.imagePlatforms(ctx, dgst, cfg.Platform)
+	img.Platforms, img.Single = b.imagePlatforms(ctx, dgst, cfg.Platform)
 	return img
 }
 
@@ -119,9 +119,9 @@ func (b *Backend) resolveAny(ctx context.Context, gc gateway.Client, ref string)
 	return "", nil, false, err
 }
 
-// imagePlatforms reads what an image exists for. Unknown is not an error: the build will tell. The daemon has just put
+// imagePlatforms reads what an image exists for, and whether it is a single one. Unknown is not an error: the build will tell. The daemon has just put
 // the manifest that the digest names into its store, so no registry is asked.
-func (b *Backend) imagePlatforms(ctx context.Context, dgst digest.Digest, only ocispecs.Platform) []string {
+func (b *Backend) imagePlatforms(ctx context.Context, dgst digest.Digest, only ocispecs.Platform) (list []string, single bool) {
 	var index struct {
 		Manifests []struct {
 			Platform *ocispecs.Platform `json:"platform"`
@@ -129,21 +129,20 @@ func (b *Backend) imagePlatforms(ctx context.Context, dgst digest.Digest, only o
 		Config *struct{} `json:"config"`
 	}
 	if !b.readManifest(ctx, dgst.String(), &index) {
-		return nil
+		return nil, false
 	}
-	if index.Config != nil { // a single image
-		return []string{fromOCI(only).String()}
+	if index.Config != nil {
+		return []string{fromOCI(only).String()}, true
 	}
-	var out []string
 	for _, m := range index.Manifests {
 		if m.Platform == nil || m.Platform.OS == "unknown" || m.Platform.OS == "" { // attestations
 			continue
 		}
-		if p := fromOCI(platforms.Normalize(*m.Platform)).String(); !slices.Contains(out, p) {
-			out = append(out, p)
+		if p := fromOCI(platforms.Normalize(*m.Platform)).String(); !slices.Contains(list, p) {
+			list = append(list, p)
 		}
 	}
-	return out
+	return list, false
 }
 
 // imageTrouble says why a reference cannot be resolved.

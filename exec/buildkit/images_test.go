@@ -137,7 +137,7 @@ func TestImages(t *testing.T) {
 	for ref, want := range map[string]string{"multi:1": "linux/amd64 linux/arm64", refs[1]: "linux/s390x linux/riscv64", refs[2]: "linux/arm64",
 		refs[3]: "linux/amd64 linux/arm64"} {
 		img := got[ref]
-		if img.Err != "" || !strings.HasPrefix(img.Digest, "sha256:") || strings.Join(img.Platforms, " ") != want {
+		if img.Err != "" || !strings.HasPrefix(img.Digest, "sha256:") || strings.Join(img.Platforms, " ") != want || img.Single != (ref == refs[2]) {
 			t.Errorf("%s = %+v, want platforms %s", ref, img, want)
 		}
 	}
@@ -163,6 +163,21 @@ func TestBaseImageWithoutThePlatform(t *testing.T) {
 	f := q.run(q.plan("x")).only(t)
 	if f.At == nil || f.At.Start.Line != 1 || !strings.Contains(f.Error(), "small:1 does not exist for linux/s390x") {
 		t.Errorf("failure = %v at %v", f, f.At)
+	}
+}
+
+// TestSingleImageOfAnotherPlatform: an image that is no index is built on, whatever platform it is for.
+func TestSingleImageOfAnotherPlatform(t *testing.T) {
+	p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\n"})
+	p.target("base", "linux/arm64", func(b *schema.Build) { push(b, bed.registry+"/library/lone:1") })
+	p.mustRun("base")
+	q := newProject(t, map[string]string{"Dockerfile": "FROM lone:1\nCOPY --from=lone:1 /tool /copied\n"})
+	q.target("x", "linux/s390x linux/amd64", func(b *schema.Build) { b.Outputs = q.local("out") })
+	q.mustRun("x")
+	for _, file := range []string{"linux_s390x/tool", "linux_s390x/copied", "linux_amd64/tool", "linux_amd64/copied"} {
+		if _, ok := q.tree("out")[file]; !ok {
+			t.Errorf("no %s", file)
+		}
 	}
 }
 
