@@ -57,6 +57,7 @@ type bakeLoader struct {
 	groups     []*bakeGroup
 	byTarget   map[string]*bakeTarget
 	groupIndex map[string]*bakeGroup
+	made       int            // targets and groups of the blocks so far
 	renamed    []renamedBlock // labels of matrix blocks with the names that they made
 }
 

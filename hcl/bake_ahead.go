@@ -62,7 +62,7 @@ func (l *bakeLoader) cellAhead(c *bakeCell) {
 		if c.reads[name].state == done || !l.independent(a.Expr, c) {
 			continue
 		}
-		raw, ds := a.Expr.Value(ctx)
+		raw, ds := evaluate(a.Expr, ctx)
 		if len(ds) > 0 {
 			continue
 		}

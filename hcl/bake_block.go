@@ -66,7 +66,7 @@ func (l *bakeLoader) eval(e hhcl.Expression, cell *bakeCell) (cty.Value, bool) {
 		ctx = ctx.NewChild()
 		ctx.Variables = objects
 	}
-	v, ds := e.Value(ctx)
+	v, ds := evaluate(e, ctx)
 	if l.report(ds, l.rng(e.Range())) {
 		return cty.DynamicVal, false
 	}
@@ -206,6 +206,10 @@ func (l *bakeLoader) nameBlocks() {
 	parallel.Each(len(l.blocks), func(i int) { l.blocks[i].take() })
 	for _, b := range l.blocks {
 		l.nameBlock(b)
+		if l.made += len(b.cells); l.made > maxTargets {
+			l.errorf(codeBadMatrix, b.at, "Too many targets", "Make fewer, or split them over several build files.", "%s", tooManyTargets)
+			l.blocks = nil
+		}
 	}
 	l.named = map[string][]*bakeBlock{}
 	for _, b := range l.blocks {
@@ -320,7 +324,7 @@ func (l *bakeLoader) matrix(b *bakeBlock, a *hhcl.Attribute) []*bakeCell {
 	if !ok {
 		return nil
 	}
-	vars, axis, problem := combine(v)
+	vars, axis, problem := combine(v, maxTargets-l.made)
 	if problem != "" {
 		advice := "Write { NAME = [VALUES] }."
 		if axis != "" {

@@ -231,7 +231,7 @@ func (l *bakeLoader) validateOne(c *hhcl.BodyContent) {
 		return
 	}
 	at := l.rng(cond.Expr.Range())
-	v, ds := cond.Expr.Value(l.root)
+	v, ds := evaluate(cond.Expr, l.root)
 	if l.report(ds, at) {
 		return
 	}
@@ -245,7 +245,7 @@ func (l *bakeLoader) validateOne(c *hhcl.BodyContent) {
 	}
 	text := "This check failed, but has an invalid error message."
 	if msg != nil {
-		m, ds := msg.Expr.Value(l.root)
+		m, ds := evaluate(msg.Expr, l.root)
 		if l.report(ds, l.rng(msg.Expr.Range())) {
 			return
 		}
@@ -355,7 +355,7 @@ func (l *bakeLoader) makeFunc(f *bakeFunc) (function.Function, bool) {
 	call := func(args []cty.Value) (cty.Value, error) { return l.callFunc(f, spec, args) }
 	spec.Type = function.StaticReturnType(cty.DynamicPseudoType) // what it really is takes a call to know
 	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) { return call(args) }
-	return function.New(spec), true
+	return bounded(f.name, function.New(spec)), true
 }
 
 // callFunc computes one call of a function of the file.
@@ -368,7 +368,7 @@ func (l *bakeLoader) callFunc(f *bakeFunc, spec *function.Spec, args []cty.Value
 	if spec.VarParam != nil {
 		ctx.Variables[spec.VarParam.Name] = cty.TupleVal(args[len(spec.Params):])
 	}
-	v, ds := f.result.Expr.Value(ctx)
+	v, ds := evaluate(f.result.Expr, ctx)
 	if ds.HasErrors() {
 		return cty.DynamicVal, ds
 	}

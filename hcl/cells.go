@@ -29,15 +29,19 @@ func (l *loader) withCells(blocks []*block) []*block {
 			l.errorf(codeBadMatrix, name.nameAt, "Bad matrix", "Write the name between the quotation marks of the block, or add a matrix.",
 				"The attribute \"name\" names the targets of a matrix, and there is none.")
 		default:
-			out = append(out, l.cells(b, matrix, name)...)
+			out = append(out, l.cells(b, matrix, name, maxTargets-len(out))...)
+		}
+		if len(out) > maxTargets {
+			l.errorf(codeBadMatrix, b.at, "Too many targets", "Make fewer, or split them over several build files.", "%s", tooManyTargets)
+			return nil
 		}
 	}
 	return out
 }
 
 // cells is one block for each combination of the values of a matrix. The keys count in alphabetical order, the first one
-// varying fastest, as in Bake's dialect.
-func (l *loader) cells(b *block, matrix, name *attribute) []*block {
+// varying fastest, as in Bake's dialect. No more than room are made.
+func (l *loader) cells(b *block, matrix, name *attribute, room int) []*block {
 	v, ok := l.eval(matrix.expr, place{file: matrix.file, what: matrix.describe()})
 	if !ok {
 		return nil
@@ -47,7 +51,7 @@ func (l *loader) cells(b *block, matrix, name *attribute) []*block {
 		l.errorf(codeSensitive, at, "A sensitive value would be shown", "", "A matrix cannot be made of a sensitive variable.")
 		return nil
 	}
-	combinations, _, problem := combine(v)
+	combinations, _, problem := combine(v, room)
 	if problem != "" {
 		l.errorf(codeBadMatrix, at, "Bad matrix", "Write { NAME = [VALUES] }.", "%s", problem)
 		return nil
@@ -80,13 +84,16 @@ func (l *loader) cells(b *block, matrix, name *attribute) []*block {
 }
 
 // combine is every combination of the values of a matrix, in both dialects; problem says what is wrong with it, or with one
-// axis of it.
-func combine(v cty.Value) (out []map[string]cty.Value, axis, problem string) {
+// axis of it; one of them is that there are more than room.
+func combine(v cty.Value, room int) (out []map[string]cty.Value, axis, problem string) {
 	if t := v.Type(); v.IsNull() || !t.IsMapType() && !t.IsObjectType() {
 		return nil, "", fmt.Sprintf("A matrix must be a map of lists, but this is %s.", typeName(t))
 	}
 	out = []map[string]cty.Value{{}}
 	axes := v.AsValueMap()
+	if combinations(axes) > room {
+		return nil, "", tooManyTargets
+	}
 	for _, k := range sortedKeys(axes) {
 		if axes[k].IsNull() || !axes[k].CanIterateElements() {
 			return nil, k, fmt.Sprintf("The values of %q must be a list, but this is %s.", k, typeName(axes[k].Type()))

@@ -24,6 +24,9 @@ func parseNative(src []byte, name string) (hhcl.Body, hhcl.Diagnostics) {
 			return body, nil
 		}
 	}
+	if d := deepNative(src, name, hhcl.InitialPos); d != nil {
+		return nil, hhcl.Diagnostics{d}
+	}
 	f, ds := hclsyntax.ParseConfig(src, name, hhcl.InitialPos)
 	if f == nil {
 		return nil, ds
@@ -57,6 +60,9 @@ func parseChunks(src []byte, name string, chunks []hhcl.Pos) *hclsyntax.Body {
 		start, end := chunks[i], len(src)
 		if i+1 < len(chunks) {
 			end = chunks[i+1].Byte
+		}
+		if deepNative(src[start.Byte:end], name, start) != nil {
+			return // read as a whole, it says where
 		}
 		if f, ds := hclsyntax.ParseConfig(src[start.Byte:end], name, start); len(ds) == 0 {
 			bodies[i] = f.Body.(*hclsyntax.Body)

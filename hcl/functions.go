@@ -128,5 +128,5 @@ func functionsOf(env Env) map[string]function.Function {
 	out := maps.Clone(pureFunctions)
 	out["timestamp"] = timestampFunc(env)
 	out["homedir"] = homedirFunc(env)
-	return out
+	return boundedAll(out)
 }

@@ -164,6 +164,9 @@ func (f *File) parse() hhcl.Diagnostics {
 		}
 		return ds
 	}
+	if d := deepInJSON(f.Bytes, f.Name); d != nil {
+		return hhcl.Diagnostics{d}
+	}
 	parsed, ds := json.Parse(f.Bytes, f.Name)
 	if !ds.HasErrors() {
 		f.body = parsed.Body

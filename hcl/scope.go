@@ -115,7 +115,7 @@ func (l *loader) eval(e hhcl.Expression, in place) (cty.Value, bool) {
 		ctx.Variables[root] = v
 		ok = ok && good
 	}
-	v, ds := e.Value(ctx)
+	v, ds := evaluate(e, ctx)
 	for _, d := range ds {
 		if in.platform != nil && readsRoot(refs, "platform") {
 			d = forPlatform(d, *in.platform)

@@ -58,6 +58,9 @@ func (p *planner) addRequested(t *schema.Target, want map[string][]schema.Platfo
 
 // requested maps target names to the platforms to build.
 func (p *planner) requested() map[string][]schema.Platform {
+	if r := p.cfg.Requested; r != nil && len(r) == 0 {
+		return nil // a group without members, as of compose files without a build: nothing to do, as in Bake
+	}
 	names := p.req.Targets
 	if len(names) == 0 {
 		names = []string{"default"}

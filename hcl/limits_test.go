@@ -1,0 +1,189 @@
+package hcl
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/xbuild/xbuild/schema/diag"
+)
+
+// loadText is the diagnostics of a build file.
+func loadText(t *testing.T, name, text string) diag.List {
+	t.Helper()
+	f, ds := Parse(name, "/src/"+name, []byte(text))
+	if f == nil {
+		return ds
+	}
+	_, more := Load([]*File{f}, Env{Dir: "/src", Targets: []string{"default"}})
+	return append(ds, more...)
+}
+
+var dialects = []string{"xbuild.hcl", "docker-bake.hcl"}
+
+// TestNestingLimit: what is nested too deep is one error at its place, before a parser or the evaluation calls itself for each
+// level; what is nested half as deep is read.
+func TestNestingLimit(t *testing.T) {
+	forms := map[string]func(n int) string{
+		"list":        func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) },
+		"object":      func(n int) string { return strings.Repeat("{a=", n) + "1" + strings.Repeat("}", n) },
+		"parentheses": func(n int) string { return strings.Repeat("(", n) + "1" + strings.Repeat(")", n) },
+		"call":        func(n int) string { return strings.Repeat("max(", n) + "1" + strings.Repeat(")", n) },
+		"not":         func(n int) string { return strings.Repeat("!", 2*n) + "true" },
+		"minus":       func(n int) string { return strings.Repeat("- ", n) + "1" },
+		"sum":         func(n int) string { return "1" + strings.Repeat("+1", n) },
+		"condition":   func(n int) string { return strings.Repeat("true ? 1 : ", n) + "1" },
+		"template":    func(n int) string { return strings.Repeat(`"${`, n/2+1) + "1" + strings.Repeat(`}"`, n/2+1) },
+		"if":          func(n int) string { return `"` + strings.Repeat("%{if true}", n) + strings.Repeat("%{endif}", n) + `"` },
+		"unclosed":    func(n int) string { return strings.Repeat("[", n) },
+		"comment":     func(n int) string { return strings.Repeat("[/*\n}\na*/", n) },
+	}
+	for name, form := range forms {
+		for _, file := range dialects {
+			t.Run(name+"/"+file, func(t *testing.T) {
+				for _, n := range []int{3_000, 50_000} {
+					ds := loadText(t, file, "a = 1\nx = "+form(n)+"\n")
+					if len(ds) != 1 || ds[0].Summary != "Nested too deep" || ds[0].Subject == nil || ds[0].Subject.Start.Line < 2 {
+						t.Errorf("%d levels: %.500v", n, ds)
+					}
+				}
+				if ds := loadText(t, file, "a = 1\nx = "+form(200)+"\n"); strings.Contains(fmt.Sprint(ds), "Nested too deep") {
+					t.Errorf("200 levels: %.500v", ds)
+				}
+			})
+		}
+	}
+	for name, text := range map[string]string{
+		"list":     `{"x": ` + strings.Repeat("[", 100_000) + `}`,
+		"object":   `{"x": ` + strings.Repeat(`{"a":`, 100_000) + `}`,
+		"template": `{"x": "${` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}"}`,
+		"escaped":  `{"x": "${` + strings.Repeat(`\u005b`, 100_000) + strings.Repeat("]", 100_000) + `}"}`,
+	} {
+		for _, file := range dialects {
+			t.Run("json/"+name+"/"+file, func(t *testing.T) {
+				ds := loadText(t, file+".json", text)
+				if len(ds) != 1 || ds[0].Summary != "Nested too deep" || ds[0].Subject == nil {
+					t.Errorf("%.500v", ds)
+				}
+			})
+		}
+	}
+}
+
+// TestTargetLimit: a matrix of too many combinations, and matrices that are too many together, are errors.
+func TestTargetLimit(t *testing.T) {
+	axis := func(n int) string { return "[" + strings.Repeat("1,", n) + "]" }
+	block := func(label, matrix string) string {
+		return "target \"" + label + "\" {\n  name = \"" + label + "${a}-${b}\"\n  matrix = {\n" + matrix + "}\n}\n"
+	}
+	numbers := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "%d,", i)
+		}
+		return "[" + b.String() + "]"
+	}
+	for _, file := range dialects {
+		ds := loadText(t, file, block("x", "a = "+axis(2000)+"\nb = "+axis(2000)+"\nc = "+axis(2000)+"\n"))
+		if len(ds) != 1 || !strings.Contains(ds[0].Detail, "more than 100000 targets") || ds[0].Subject == nil {
+			t.Errorf("%s: one matrix: %.500v", file, ds)
+		}
+		ds = loadText(t, file, block("x", "a = "+numbers(20)+"\nb = "+numbers(20)+"\n")+block("y", "a = "+axis(9990)+"\nb = "+axis(10)+"\n"))
+		if len(ds) != 1 || !strings.Contains(ds[0].Detail, "more than 100000 targets") {
+			t.Errorf("%s: two matrices: %.500v", file, ds)
+		}
+	}
+}
+
+// TestValueLimit: values that are made of smaller ones are bounded, whatever makes them.
+func TestValueLimit(t *testing.T) {
+	double := func(first, next string) string {
+		var b strings.Builder
+		fmt.Fprintf(&b, "v0 = %s\n", first)
+		for i := range 26 {
+			fmt.Fprintf(&b, "v%d = %s\n", i+1, strings.ReplaceAll(next, "V", fmt.Sprintf("v%d", i)))
+		}
+		return b.String()
+	}
+	for name, text := range map[string]string{
+		"template":   double(`"0123456789"`, `"${V}${V}"`),
+		"join":       double(`"0123456789"`, `join("", [V, V])`),
+		"concat":     double(`[1, 2]`, `concat(V, V)`),
+		"jsonencode": double(`"\""`, `jsonencode(V)`),
+		"width":      `v = format("%1000000000d", 1)`,
+		"indent":     `v = indent(1000000000, "a\nb")`,
+		"function":   "function \"f\" {\n  params = [s]\n  result = format(\"%s%070000000d\", s, 1)\n}\nv = f(\"\")\n",
+	} {
+		for _, file := range dialects {
+			t.Run(name+"/"+file, func(t *testing.T) {
+				ds := loadText(t, file, text)
+				if !strings.Contains(fmt.Sprint(ds), "which is the limit") {
+					t.Errorf("%.1000v", ds)
+				}
+			})
+		}
+	}
+}
+
+// TestFunctionLimits calls every function of the language with large arguments of all types: no result is above the limits, and
+// no call takes memory far above them.
+func TestFunctionLimits(t *testing.T) {
+	text := cty.StringVal(strings.Repeat("a\n,", 1<<20))
+	var list []cty.Value
+	for range 3000 {
+		list = append(list, text)
+	}
+	small := make([]cty.Value, 3000)
+	for i := range small {
+		small[i] = cty.StringVal(fmt.Sprint(i))
+	}
+	nested := make([]cty.Value, 3000)
+	for i := range nested {
+		nested[i] = cty.ListVal(small)
+	}
+	values := []cty.Value{text, cty.StringVal(""), cty.StringVal("%[1]s%[1]1000000000d"), cty.StringVal("."), cty.StringVal(strings.Repeat("$0", 1000)),
+		cty.NumberIntVal(1_000_000_000), cty.NumberIntVal(1), cty.ListVal(small), cty.ListVal(list[:300]), cty.ListVal(nested), cty.StringVal(strings.Repeat("[", 1<<20)), cty.StringVal(strings.Repeat("1,", 1<<21))}
+	for name, f := range functionsOf(Env{Getenv: func(string) (string, bool) { return "", false }}) {
+		switch name {
+		case "try", "can", "convert": // their arguments are expressions
+			continue
+		case "bcrypt", "distinct", "parseint", "setproduct", "reverse", "strlen", "substr":
+			continue // slow for long texts; setproduct is below
+		}
+		t.Run(name, func(t *testing.T) { callAll(t, f, values) })
+	}
+	product := functionsOf(Env{})["setproduct"]
+	if _, err := product.Call([]cty.Value{cty.ListVal(small), cty.ListVal(small)}); err == nil || !strings.Contains(err.Error(), "which is the limit") {
+		t.Errorf("setproduct: %v", err)
+	}
+}
+
+// callAll calls a function with arguments of the values, up to three different ones.
+func callAll(t *testing.T, f function.Function, values []cty.Value) {
+	n := len(f.Params())
+	if f.VarParam() != nil {
+		n = max(n+1, 2)
+	}
+	for i := range values {
+		for j := range min(len(values), max(1, len(values)*(n-1))) {
+			args := make([]cty.Value, n)
+			for k := range args {
+				args[k] = values[[]int{i, j, (i + j) % len(values)}[k%3]]
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			v, err := f.Call(args)
+			runtime.ReadMemStats(&after)
+			if err == nil && sizeError(v) != nil {
+				t.Errorf("%d, %d: %v", i, j, sizeError(v))
+			}
+			if got := after.TotalAlloc - before.TotalAlloc; got > 16*maxText {
+				t.Errorf("%d, %d: %d MB were allocated (%v)", i, j, got>>20, err)
+			}
+		}
+	}
+}
