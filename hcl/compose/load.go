@@ -71,6 +71,8 @@ func (l *load) project() (*types.Project, error) {
 		if err := checkEnvFiles(model); err != nil {
 			return nil, err
 		}
+	} else if err := l.readableEnvFiles(model); err != nil {
+		return nil, err
 	}
 	return loader.ModelToProject(model, loader.ToOptions(&details, []func(*loader.Options){l.options, func(o *loader.Options) {
 		o.Profiles = []string{"*"}
