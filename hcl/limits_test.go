@@ -2,12 +2,8 @@ package hcl
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/function"
 
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -125,65 +121,6 @@ func TestValueLimit(t *testing.T) {
 					t.Errorf("%.1000v", ds)
 				}
 			})
-		}
-	}
-}
-
-// TestFunctionLimits calls every function of the language with large arguments of all types: no result is above the limits, and
-// no call takes memory far above them.
-func TestFunctionLimits(t *testing.T) {
-	text := cty.StringVal(strings.Repeat("a\n,", 1<<20))
-	var list []cty.Value
-	for range 3000 {
-		list = append(list, text)
-	}
-	small := make([]cty.Value, 3000)
-	for i := range small {
-		small[i] = cty.StringVal(fmt.Sprint(i))
-	}
-	nested := make([]cty.Value, 3000)
-	for i := range nested {
-		nested[i] = cty.ListVal(small)
-	}
-	values := []cty.Value{text, cty.StringVal(""), cty.StringVal("%[1]s%[1]1000000000d"), cty.StringVal("."), cty.StringVal(strings.Repeat("$0", 1000)),
-		cty.NumberIntVal(1_000_000_000), cty.NumberIntVal(1), cty.ListVal(small), cty.ListVal(list[:300]), cty.ListVal(nested), cty.StringVal(strings.Repeat("[", 1<<20)), cty.StringVal(strings.Repeat("1,", 1<<21))}
-	for name, f := range functionsOf(Env{Getenv: func(string) (string, bool) { return "", false }}) {
-		switch name {
-		case "try", "can", "convert": // their arguments are expressions
-			continue
-		case "bcrypt", "distinct", "parseint", "setproduct", "reverse", "strlen", "substr":
-			continue // slow for long texts; setproduct is below
-		}
-		t.Run(name, func(t *testing.T) { callAll(t, f, values) })
-	}
-	product := functionsOf(Env{})["setproduct"]
-	if _, err := product.Call([]cty.Value{cty.ListVal(small), cty.ListVal(small)}); err == nil || !strings.Contains(err.Error(), "which is the limit") {
-		t.Errorf("setproduct: %v", err)
-	}
-}
-
-// callAll calls a function with arguments of the values, up to three different ones.
-func callAll(t *testing.T, f function.Function, values []cty.Value) {
-	n := len(f.Params())
-	if f.VarParam() != nil {
-		n = max(n+1, 2)
-	}
-	for i := range values {
-		for j := range min(len(values), max(1, len(values)*(n-1))) {
-			args := make([]cty.Value, n)
-			for k := range args {
-				args[k] = values[[]int{i, j, (i + j) % len(values)}[k%3]]
-			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			v, err := f.Call(args)
-			runtime.ReadMemStats(&after)
-			if err == nil && sizeError(v) != nil {
-				t.Errorf("%d, %d: %v", i, j, sizeError(v))
-			}
-			if got := after.TotalAlloc - before.TotalAlloc; got > 16*maxText {
-				t.Errorf("%d, %d: %d MB were allocated (%v)", i, j, got>>20, err)
-			}
 		}
 	}
 }
