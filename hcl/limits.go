@@ -9,6 +9,8 @@ import (
 	hhcl "github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // The limits of what a build file can make. They are far above what builds need, and keep a mistake, or a file that means
@@ -251,7 +253,7 @@ func boundFlatten(args []cty.Value) error {
 }
 
 // formatNumbers finds the widths, precisions and positions of a verb.
-var formatNumbers = regexp.MustCompile(`%[^%a-zA-Z]*`)
+var formatNumbers = lazyre.New(`%[^%a-zA-Z]*`)
 
 func boundFormat(args []cty.Value, lines int) error {
 	f, ok := textArgs(args, 1)
@@ -259,7 +261,7 @@ func boundFormat(args []cty.Value, lines int) error {
 		return nil
 	}
 	one, verbs, again := len(f[0]), 0, false
-	for _, verb := range formatNumbers.FindAllString(f[0], -1) {
+	for _, verb := range formatNumbers().FindAllString(f[0], -1) {
 		verbs++
 		again = again || strings.Contains(verb, "[")
 		for _, digits := range strings.FieldsFunc(verb, func(r rune) bool { return r < '0' || r > '9' }) {
@@ -350,18 +352,8 @@ func boundRegexReplace(args []cty.Value) error {
 		return nil // the function says so
 	}
 	// Each reference of the replacement gives at most what was matched, and the matches are parts of the text.
-	size := times(len(s[0]), 1+strings.Count(s[2], "$"))
-	for at, n := 0, 0; at <= len(s[0]); n++ {
-		m := re.FindStringIndex(s[0][at:])
-		if m == nil {
-			break
-		}
-		if size += len(s[2]); size > maxText {
-			return tooLong()
-		}
-		at += max(m[1], m[0]+1)
-	}
-	return textError(size)
+	matches := len(re.FindAllStringIndex(s[0], -1))
+	return textError(times(len(s[0]), 1+strings.Count(s[2], "$")) + times(matches, len(s[2])))
 }
 
 func boundRegexAll(args []cty.Value) error {

@@ -114,7 +114,11 @@ func TestValueLimit(t *testing.T) {
 		"indent":     `v = indent(1000000000, "a\nb")`,
 		"function":   "function \"f\" {\n  params = [s]\n  result = format(\"%s%070000000d\", s, 1)\n}\nv = f(\"\")\n",
 	} {
-		for _, file := range dialects {
+		files := dialects
+		if strings.HasPrefix(text, "v0") && name != "template" { // what takes long to make; both dialects call functions in the same way
+			files = dialects[:1]
+		}
+		for _, file := range files {
 			t.Run(name+"/"+file, func(t *testing.T) {
 				ds := loadText(t, file, text)
 				if !strings.Contains(fmt.Sprint(ds), "which is the limit") {
