@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ func (a *app) fmtCommand() *cobra.Command {
 			"build files that the other commands read are formatted, as far as they are HCL; - formats standard input to standard\n" +
 			"output. If a file cannot be read, none is changed.\n\n" +
 			"--check and --diff change no file. With --check the exit code is 3 if a file is not in its canonical form.",
-		RunE: func(_ *cobra.Command, args []string) error { return a.format(&in, f, args) },
+		RunE: func(c *cobra.Command, args []string) error { return a.format(c.Context(), &in, f, args) },
 	}
 	c.Flags().StringVarP(&in.dir, "directory", "C", "", "work as if started in this folder")
 	c.Flags().BoolVar(&f.check, "check", false, "print the names of the files that would change")
@@ -46,11 +47,11 @@ type formatFile struct {
 	stdin      bool
 }
 
-func (a *app) format(in *inputFlags, f formatFlags, args []string) error {
+func (a *app) format(ctx context.Context, in *inputFlags, f formatFlags, args []string) error {
 	if err := in.enter(); err != nil {
 		return err
 	}
-	files, err := a.formatFiles(args)
+	files, err := a.formatFiles(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (a *app) format(in *inputFlags, f formatFlags, args []string) error {
 }
 
 // formatFiles reads the files to format. A file that is named twice is formatted once.
-func (a *app) formatFiles(names []string) ([]formatFile, error) {
+func (a *app) formatFiles(ctx context.Context, names []string) ([]formatFile, error) {
 	named := len(names) > 0
 	if !named {
 		dir, err := os.Getwd()
@@ -94,21 +95,18 @@ func (a *app) formatFiles(names []string) ([]formatFile, error) {
 		if slices.ContainsFunc(out, func(f formatFile) bool { return f.path == name }) {
 			continue
 		}
-		f, err := readToFormat(name)
+		f, err := readToFormat(ctx, name)
 		if err != nil {
-			return nil, &exitError{ExitUsage, err}
+			return nil, a.orInterrupted(ctx, &exitError{ExitUsage, err})
 		}
 		out = append(out, f)
 	}
 	return out, nil
 }
 
-func readToFormat(name string) (formatFile, error) {
+func readToFormat(ctx context.Context, name string) (formatFile, error) {
 	if name == "-" {
-		text, err := regular.Read(os.Stdin, "standard input", 0)
-		if err != nil {
-			err = fmt.Errorf("the build file cannot be read from standard input: %w", err)
-		}
+		text, err := readStdin(ctx)
 		return formatFile{name: "<stdin>", path: name, old: string(text), stdin: true}, err
 	}
 	if !hcl.Formattable(name) {

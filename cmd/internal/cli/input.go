@@ -269,9 +269,9 @@ func (a *app) texts(ctx context.Context, f *inputFlags, def *definition, dir str
 		}
 	}
 	for _, p := range paths {
-		t, err := a.readFile(dir, p)
+		t, err := a.readFile(ctx, dir, p)
 		if err != nil {
-			return nil, &exitError{ExitUsage, err}
+			return nil, a.orInterrupted(ctx, &exitError{ExitUsage, err})
 		}
 		if slices.ContainsFunc(out, func(o textFile) bool { return o.name == t.name && o.path != t.path }) {
 			t.name = "./" + t.name // the source has a file of this name
@@ -348,14 +348,34 @@ func (a *app) find(dir string) ([]string, error) {
 	return files, err
 }
 
+// readStdin reads a build file from standard input, which may never end: an interrupt ends the wait.
+func readStdin(ctx context.Context) ([]byte, error) {
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	stdin := os.Stdin
+	go func() {
+		text, err := regular.Read(stdin, "standard input", 0)
+		done <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case r := <-done:
+		if r.err != nil {
+			r.err = fmt.Errorf("the build file cannot be read from standard input: %w", r.err)
+		}
+		return r.text, r.err
+	}
+}
+
 // readFile reads one build file of this machine; diagnostics call it as it is named here.
-func (a *app) readFile(dir, p string) (textFile, error) {
+func (a *app) readFile(ctx context.Context, dir, p string) (textFile, error) {
 	p, _ = schema.CutWorkingDir(p)
 	if p == "-" {
-		text, err := regular.Read(os.Stdin, "standard input", 0)
-		if err != nil {
-			err = fmt.Errorf("the build file cannot be read from standard input: %w", err)
-		}
+		text, err := readStdin(ctx)
 		return textFile{"-", filepath.Join(dir, "-"), text}, err
 	}
 	abs := p

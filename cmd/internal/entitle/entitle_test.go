@@ -163,7 +163,7 @@ func TestParseRefuses(t *testing.T) {
 
 // pathless are the texts of a schema.Build that name nothing on this machine, and why.
 var pathless = map[string]string{
-	"DockerfileInline": "the text of a Dockerfile", "Stage": "a name", "Args": "values", "SensitiveArgs": "names", "Labels": "values", "Tags": "names of images",
+	"DockerfileInline": "the text of a Dockerfile", "Stage": "a name", "Args": "values", "SensitiveArgs": "names", "Hidden": "values", "Labels": "values", "Tags": "names of images",
 	"Strategy": "a name", "NoCacheFilter": "names", "Annotations": "values", "Network": "a mode", "Ulimits": "numbers", "ExtraHosts": "addresses",
 	"Resources": "numbers", "Entitlements": "a need of its own", "Call": "a question", "Policies.File": "policies of this kind are refused, not read",
 	"Policies.LogLevel": "a level", "Outputs.Type": "a kind", "Outputs.Attrs": "options; the destination is Dest", "CacheFrom.Type": "a kind", "CacheTo.Type": "a kind",
