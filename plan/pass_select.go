@@ -58,12 +58,16 @@ func (p *planner) addRequested(t *schema.Target, want map[string][]schema.Platfo
 
 // requested maps target names to the platforms to build.
 func (p *planner) requested() map[string][]schema.Platform {
-	if r := p.cfg.Requested; r != nil && len(r) == 0 {
-		return nil // a group without members, as of compose files without a build: nothing to do, as in Bake
-	}
 	names := p.req.Targets
 	if len(names) == 0 {
 		names = []string{"default"}
+	}
+	if slices.Equal(names, []string{"default"}) {
+		if r := p.cfg.Requested; r != nil && len(r) == 0 {
+			return nil // a group without members, as of compose files without a build: nothing to do, as in Bake
+		}
+	}
+	if len(p.req.Targets) == 0 {
 		if p.targets["default"] == nil && p.groups["default"] == nil {
 			p.diags = append(p.diags, diag.Diagnostic{Severity: diag.Error, Code: "no-default", Summary: "No target is named, and there is no default",
 				Detail: "The build file has neither a target nor a group \"default\".", Advice: "name one of: " + strings.Join(p.names(), ", ")})
