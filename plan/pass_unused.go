@@ -11,8 +11,8 @@ import (
 )
 
 // warnUnused tells of what a target of xbuild.hcl says without any effect: arguments, named contexts and stages of no-cache-filter that
-// no stage of its Dockerfile knows, and tags of what is put nowhere. Targets that share a value by inheritance are one: it is enough
-// that one of them knows the name.
+// no stage of a Dockerfile knows, and tags of what is put nowhere. Values are inherited by targets that do not all know them, so it is
+// enough that one of the run does.
 func (p *planner) warnUnused() {
 	if p.cfg.Requested != nil { // the build file is Bake's
 		return
@@ -41,58 +41,73 @@ var unusedKinds = []unusedKind{
 		func(v *schema.Build) []string { return v.NoCacheFilter }, (*dockerfile.File).KnowsStage, (*dockerfile.File).Names},
 }
 
-// warnUnknown tells of the names of one kind that no build knows of those that share the place where they are given.
+// warnUnknown tells of the names of one kind that no build of the run knows, once a name, at the first place that gives it.
 func (p *planner) warnUnknown(k unusedKind) {
-	type place struct {
-		at   diag.Range
-		name string
+	type use struct {
+		at     diag.Range
+		file   *dockerfile.File
+		places map[diag.Range]bool
+		known  bool
 	}
-	known := map[place]bool{}
-	advice := map[place]string{}
-	var order []place
+	elsewhere := p.elsewhere(k.attribute)
+	uses := map[string]*use{}
+	var order []string
 	for _, b := range p.builds {
+		at := *b.target.At(k.attribute)
 		for _, name := range k.names(b.values) {
-			pl := place{*b.target.At(k.attribute), name}
-			if _, seen := known[pl]; !seen {
-				known[pl] = p.elsewhere(b.target, k.attribute)
-				order = append(order, pl)
+			u := uses[name]
+			if u == nil {
+				u = &use{at: at, file: b.file, places: map[diag.Range]bool{}}
+				uses[name] = u
+				order = append(order, name)
 			}
-			if b.file == nil || k.knows(b.file, name) {
-				known[pl] = true
-				continue
-			}
-			advice[pl] = schema.Suggest(name, k.known(b.file))
+			u.places[at] = true
+			u.known = u.known || b.file == nil || elsewhere[at] || k.knows(b.file, name)
 		}
 	}
-	for _, pl := range order {
-		if known[pl] {
+	for _, name := range order {
+		u := uses[name]
+		if u.known {
 			continue
 		}
-		d := diag.Diagnostic{Severity: diag.Warning, Code: k.code, Summary: k.summary, Subject: &pl.at, Detail: fmt.Sprintf(k.detail, pl.name)}
-		if s := advice[pl]; s != "" {
+		d := diag.Diagnostic{Severity: diag.Warning, Code: k.code, Summary: k.summary, Subject: &u.at, Detail: fmt.Sprintf(k.detail, name)}
+		if n := len(u.places) - 1; n > 0 {
+			d.Detail += fmt.Sprintf(" It is given at %d more places.", n)
+		}
+		if s := schema.Suggest(name, k.known(u.file)); s != "" {
 			d.Advice = fmt.Sprintf("did you mean %q?", s)
 		}
 		p.diags = append(p.diags, d)
 	}
 }
 
-// elsewhere reports whether a target that is not built now shares the place where an attribute is given: its Dockerfile may know what
-// this one does not.
-func (p *planner) elsewhere(t *schema.Target, attribute string) bool {
-	return slices.ContainsFunc(p.cfg.Targets, func(o *schema.Target) bool {
-		built := slices.ContainsFunc(p.builds, func(b *build) bool { return b.target == o })
-		r, ok := o.Ranges[attribute]
-		return !built && ok && r == *t.At(attribute)
-	})
+// elsewhere are the places where targets that are not built now have an attribute: a Dockerfile of theirs may know what those of this
+// run do not.
+func (p *planner) elsewhere(attribute string) map[diag.Range]bool {
+	built := map[*schema.Target]bool{}
+	for _, b := range p.builds {
+		built[b.target] = true
+	}
+	out := map[diag.Range]bool{}
+	for _, t := range p.cfg.Targets {
+		if r, ok := t.Ranges[attribute]; ok && !built[t] {
+			out[r] = true
+		}
+	}
+	return out
 }
 
 // warnTags tells of tags that name nothing, since the image goes nowhere.
 func (p *planner) warnTags() {
+	builds := map[*schema.Target][]*build{}
+	for _, b := range p.builds {
+		builds[b.target] = append(builds[b.target], b)
+	}
 	for _, t := range p.cfg.Targets {
 		var tags []string
 		out := false
-		for _, b := range p.builds {
-			if b.target == t && b.requested {
+		for _, b := range builds[t] {
+			if b.requested {
 				tags = append(tags, b.values.Tags...)
 				out = out || len(b.values.Outputs) > 0 || b.values.Call != ""
 			}
