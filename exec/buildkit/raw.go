@@ -52,15 +52,19 @@ func (s *steps) passOnNew(m *client.SolveStatus) {
 
 // withoutSecrets takes secrets and sensitive arguments out of what steps are called and failed with.
 func (s *steps) withoutSecrets(vertexes []*client.Vertex) []*client.Vertex {
+	return withoutHidden(s, vertexes, func(v *client.Vertex) { v.Name, v.Error = s.mask(v.Name), s.mask(v.Error) })
+}
+
+// withoutHidden gives copies of the elements of a list that edit has masked; without anything to hide, the list itself.
+func withoutHidden[T any](s *steps, list []*T, edit func(*T)) []*T {
 	if s.hide == nil {
-		return vertexes
+		return list
 	}
-	out := slices.Clone(vertexes)
+	out := slices.Clone(list)
 	for i, v := range out {
 		c := *v
-		if c.Name, c.Error = s.mask(v.Name), s.mask(v.Error); c.Name != v.Name || c.Error != v.Error {
-			out[i] = &c
-		}
+		edit(&c)
+		out[i] = &c
 	}
 	return out
 }
@@ -76,36 +80,20 @@ func (s *steps) mask(text string) string {
 
 // withoutSecretsIn does the same for the parts of steps, such as files that are sent.
 func (s *steps) withoutSecretsIn(statuses []*client.VertexStatus) []*client.VertexStatus {
-	if s.hide == nil {
-		return statuses
-	}
-	out := slices.Clone(statuses)
-	for i, v := range out {
-		c := *v
-		if c.ID, c.Name = s.mask(v.ID), s.mask(v.Name); c.ID != v.ID || c.Name != v.Name {
-			out[i] = &c
-		}
-	}
-	return out
+	return withoutHidden(s, statuses, func(v *client.VertexStatus) { v.ID, v.Name = s.mask(v.ID), s.mask(v.Name) })
 }
 
 // warnings are those of the frontend, without what is hidden.
 func (s *steps) warnings(list []*client.VertexWarning) []*client.VertexWarning {
-	if s.hide == nil {
-		return list
-	}
-	out := slices.Clone(list)
-	for i, w := range out {
-		c := *w
-		c.Short, _ = s.hide(nil, w.Short, true)
-		c.Detail = nil
-		for _, d := range w.Detail {
+	return withoutHidden(s, list, func(w *client.VertexWarning) {
+		w.Short, _ = s.hide(nil, w.Short, true)
+		detail := w.Detail
+		w.Detail = nil
+		for _, d := range detail {
 			d, _ = s.hide(nil, d, true)
-			c.Detail = append(c.Detail, d)
+			w.Detail = append(w.Detail, d)
 		}
-		out[i] = &c
-	}
-	return out
+	})
 }
 
 // request makes a result of builds that were solved. Nobody is told of its steps, except of the exporter's in BuildKit's own

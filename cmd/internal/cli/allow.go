@@ -58,25 +58,25 @@ func attributeOf(cfg *schema.Config) func(target, attr string) *diag.Range {
 	return func(target, attr string) *diag.Range { return cfg.Target(target).At(attr) }
 }
 
-// checkGrants refuses a request that needs what the command line does not grant. It is asked before anything that targets
+// checkGrants refuses builds that need what the command line does not grant. It is asked before anything that targets
 // name is read.
-func (a *app) checkGrants(in *inputFlags, cfg *schema.Config, req plan.Request) error {
-	return a.report(in.access.missing(in.access.needs(plan.Choices(cfg, req)), attributeOf(cfg)), cfg.Sources)
+func (a *app) checkGrants(in *inputFlags, cfg *schema.Config, choices []plan.Choice) error {
+	return a.report(in.access.missing(in.access.needs(choices), attributeOf(cfg)), cfg.Sources)
 }
 
 // checkReading is checkGrants for a command that only plans: it refuses what planning reads, which are Dockerfiles and the
 // contexts that they are judged by.
-func (a *app) checkReading(in *inputFlags, cfg *schema.Config, req plan.Request) error {
-	needs := slices.DeleteFunc(in.access.needs(plan.Choices(cfg, req)), func(n entitle.Need) bool {
+func (a *app) checkReading(in *inputFlags, cfg *schema.Config, choices []plan.Choice) error {
+	needs := slices.DeleteFunc(in.access.needs(choices), func(n entitle.Need) bool {
 		return n.Key != entitle.Read || n.Attr != "context" && n.Attr != "dockerfile"
 	})
 	return a.report(in.access.missing(needs, attributeOf(cfg)), cfg.Sources)
 }
 
 // checkWriting refuses to edit Dockerfiles that must not be written.
-func (a *app) checkWriting(in *inputFlags, cfg *schema.Config, req plan.Request) error {
+func (a *app) checkWriting(in *inputFlags, cfg *schema.Config, choices []plan.Choice) error {
 	var needs []entitle.Need
-	for _, n := range in.access.needs(plan.Choices(cfg, req)) {
+	for _, n := range in.access.needs(choices) {
 		if n.Attr == "dockerfile" {
 			n.Key = entitle.Write
 			needs = append(needs, n)

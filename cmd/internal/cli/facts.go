@@ -18,8 +18,8 @@ import (
 
 // makePlan reads what the plan needs to know about the world and makes it. b may be nil: the node is then assumed, and
 // base images stay unknown. Problems are printed.
-func (a *app) makePlan(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend) (*plan.Plan, error) {
-	facts, err := gather(ctx, cfg, req, b)
+func (a *app) makePlan(ctx context.Context, cfg *schema.Config, req plan.Request, choices []plan.Choice, b exec.Backend) (*plan.Plan, error) {
+	facts, err := gather(ctx, cfg, req, choices, b)
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +35,9 @@ func (a *app) planWith(cfg *schema.Config, req plan.Request, facts plan.Facts) (
 	return p, a.report(diags.Sorted(), plan.Sources(cfg, facts))
 }
 
-// gather reads what a plan needs to know about the world.
-func gather(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend) (plan.Facts, error) {
-	facts := plan.Facts{Dockerfiles: readDockerfiles(plan.Choices(cfg, req)), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
+// gather reads what a plan needs to know about the world. The choices are those of the request.
+func gather(ctx context.Context, cfg *schema.Config, req plan.Request, choices []plan.Choice, b exec.Backend) (plan.Facts, error) {
+	facts := plan.Facts{Dockerfiles: readDockerfiles(choices), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
 	if b == nil {
 		facts.Files = filesFacts(plan.Needs(cfg, req, facts).Files)
 		return facts, nil

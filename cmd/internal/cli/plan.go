@@ -114,10 +114,11 @@ func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offlin
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.checkReading(in, cfg, req); err != nil {
+	choices := plan.Choices(cfg, req)
+	if err := a.checkReading(in, cfg, choices); err != nil {
 		return nil, nil, err
 	}
-	if err := a.refusePolicies(in, plan.Choices(cfg, req), cfg.Sources, attributeOf(cfg)); err != nil {
+	if err := a.refusePolicies(in, choices, cfg.Sources, attributeOf(cfg)); err != nil {
 		return nil, nil, err
 	}
 	b, done, err := a.askedNode(ctx, offline)
@@ -130,7 +131,7 @@ func (a *app) planFor(ctx context.Context, in *inputFlags, args []string, offlin
 			return nil, nil, err
 		}
 	}
-	p, err := a.makePlan(ctx, cfg, req, b)
+	p, err := a.makePlan(ctx, cfg, req, choices, b)
 	if err == nil && p != nil {
 		err = a.report(refusedOutputs(ctx, cfg, p, b), cfg.Sources)
 	}

@@ -214,10 +214,11 @@ func (a *app) planToRun(ctx context.Context, in *inputFlags, f *runFlags, args [
 	if err != nil {
 		return nil, err
 	}
-	if err := a.checkGrants(in, cfg, req); err != nil {
+	choices := plan.Choices(cfg, req)
+	if err := a.checkGrants(in, cfg, choices); err != nil {
 		return nil, err
 	}
-	if err := a.refusePolicies(in, plan.Choices(cfg, req), cfg.Sources, attributeOf(cfg)); err != nil {
+	if err := a.refusePolicies(in, choices, cfg.Sources, attributeOf(cfg)); err != nil {
 		return nil, err
 	}
 	// The file of --metadata-file tells of images what only a build does.

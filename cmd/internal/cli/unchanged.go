@@ -115,7 +115,7 @@ func planID(cfg *schema.Config, req plan.Request, facts plan.Facts, allow []stri
 
 // planFresh plans for the node behind b, or takes the guess if the world is as it was.
 func (a *app) planFresh(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend, h *history, g *guess, allow []string) (*job, error) {
-	facts, err := gather(ctx, cfg, req, b)
+	facts, err := gather(ctx, cfg, req, plan.Choices(cfg, req), b)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func (a *app) planWrite(ctx context.Context, in *inputFlags, f *planFlags, args 
 	if err := a.report(plan.NotEditable(cfg, req), cfg.Sources); err != nil {
 		return err
 	}
-	if err := a.checkWriting(in, cfg, req); err != nil {
+	if err := a.checkWriting(in, cfg, plan.Choices(cfg, req)); err != nil {
 		return err
 	}
 	b, done, err := a.askedNode(ctx, f.offline)
@@ -66,10 +66,11 @@ func (a *app) edits(ctx context.Context, in *inputFlags, cfg *schema.Config, req
 	for _, t := range cfg.Targets {
 		all.Targets = append(all.Targets, t.Name)
 	}
-	if err := a.checkReading(in, cfg, all); err != nil {
+	choices := plan.Choices(cfg, all)
+	if err := a.checkReading(in, cfg, choices); err != nil {
 		return nil, err
 	}
-	facts, err := gather(ctx, cfg, all, b)
+	facts, err := gather(ctx, cfg, all, choices, b)
 	if err != nil {
 		return nil, a.orInterrupted(ctx, err)
 	}
