@@ -31,7 +31,7 @@ type Env struct {
 	Sets []string
 	// Now is the clock, for timestamp(). Nil means time.Now.
 	Now func() time.Time
-	// Hide is told the texts that must not be shown, as soon as they are known: the values of sensitive variables, and of arguments that
+	// Hide receives the texts that must not be shown, as soon as they are known: the values of sensitive variables, and of arguments that
 	// are made of them. It may be called several times. Nil if nobody wants to know.
 	Hide func(texts []string)
 	// Targets are the targets and groups, in Bake's dialect also patterns, that the command line names. In xbuild's

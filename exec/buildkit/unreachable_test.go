@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestNobodyStartsOurs: nobody is told to start the BuildKit that xbuild starts.
+// TestNobodyStartsOurs: an error about the BuildKit that xbuild starts itself does not advise to start it.
 func TestNobodyStartsOurs(t *testing.T) {
 	gone := errors.New("connection refused")
 	for _, own := range []bool{false, true} {

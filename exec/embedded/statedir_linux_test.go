@@ -155,7 +155,7 @@ func TestForeignSocket(t *testing.T) {
 	rest := make([]byte, 256)
 	n, _ := out.Read(rest) // until it ends
 	if strings.Contains(string(rest[:n]), "got") {
-		t.Errorf("the process was told something: %s", rest[:n])
+		t.Errorf("the server received data: %s", rest[:n])
 	}
 }
 
