@@ -20,6 +20,7 @@ import (
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -100,6 +101,9 @@ func (r *run) convert(ctx context.Context, gc gateway.Client, b *build) (convert
 	if errors.As(err, &cap) {
 		return r.convertOnServer(ctx, gc, b, fmt.Sprintf("the daemon lacks a feature (%v)", cap))
 	}
+	if errors.Is(err, errOtherPlatform) {
+		return r.convertOnServer(ctx, gc, b, err.Error())
+	}
 	return c, err
 }
 
@@ -131,9 +135,10 @@ func (r *run) convertHere(ctx context.Context, gc gateway.Client, b *build) (con
 	}
 	p := toOCI(b.Platform)
 	opt := dockerfile2llb.ConvertOpt{Config: ui.Config, Client: ui, TargetPlatform: &p, MetaResolver: s,
-		SourceMap: llb.NewSourceMap(nil, b.file.plan.Path, "Dockerfile", b.file.text),
-		// Without a receiver the linter would not look, and "# check=error=true" would have no effect.
-		Warn: func(string, string, string, string, []parser.Range) {}}
+		SourceMap: llb.NewSourceMap(nil, b.file.plan.Path, "Dockerfile", b.file.text)}
+	if s.strict = strict(ui, b.file.text); s.strict {
+		opt.Warn = func(string, string, string, string, []parser.Range) {} // without it the linter does not look
+	}
 	text := b.ownText()
 	res, err := dockerfile2llb.Dockerfile2LLB(ctx, text, opt)
 	if len(text) != len(b.file.text) && s.triggers.Load() { // a trigger may name a stage by its number
@@ -150,6 +155,16 @@ func (r *run) convertHere(ctx context.Context, gc gateway.Client, b *build) (con
 		c.base, err = json.Marshal(res.BaseImage)
 	}
 	return c, err
+}
+
+// strict reports whether a violation of a build check is an error, as "check=error=true" asks in the Dockerfile or an argument.
+func strict(ui *dockerui.Client, text []byte) bool {
+	if c := ui.LinterConfig; c != nil {
+		return c.ReturnAsError
+	}
+	options, _, _, _ := parser.ParseDirective("check", text)
+	c, err := linter.ParseLintOptions(options) // the converter reports the error
+	return err == nil && c.ReturnAsError
 }
 
 // ownText is the Dockerfile without the stages that the build does not use, where that makes no difference.
@@ -171,7 +186,13 @@ type shim struct {
 	inputs map[string]llb.State
 	// triggers is set when an image has ONBUILD instructions.
 	triggers atomic.Bool
+	// strict says that violations of build checks are errors.
+	strict bool
 }
+
+// errOtherPlatform sends a build to the daemon's own converter. BuildKit's linter is not safe for the one check that the
+// converter runs at once for several base images, and a Dockerfile of two such images would have them race in this process.
+var errOtherPlatform = errors.New("build checks are errors, and a base image is of another platform")
 
 func (r *run) newShim(gc gateway.Client, b *build) (*shim, error) {
 	s := &shim{Client: gc, run: r, build: b, opts: b.frontendOpts(r.opt.NoCache), inputs: map[string]llb.State{}}
@@ -320,6 +341,11 @@ func (s *shim) ResolveImageConfig(ctx context.Context, ref string, opt sourceres
 	var img dockerspec.DockerOCIImage
 	if bytes.Contains(config, []byte("OnBuild")) && json.Unmarshal(config, &img) == nil && len(img.Config.OnBuild) > 0 {
 		s.triggers.Store(true)
+	}
+	if p := opt.ImageOpt.Platform; s.strict && err == nil && p != nil {
+		if json.Unmarshal(config, &img) != nil || img.OS != p.OS || img.Architecture != p.Architecture {
+			return "", "", nil, errOtherPlatform
+		}
 	}
 	return to, dgst, config, err
 }

@@ -179,6 +179,11 @@ func TestSingleImageOfAnotherPlatform(t *testing.T) {
 			t.Errorf("no %s", file)
 		}
 	}
+	// Where build checks are errors, it is one of them. Two such images are looked at at once.
+	q.write("Dockerfile", "# check=error=true\nFROM lone:1 AS one\nFROM lone:1\nCOPY --from=one /tool /copied\n")
+	if f := q.run(q.plan("x")).failures(t); len(f) == 0 || !strings.Contains(f[0].Error(), "InvalidBaseImagePlatform") {
+		t.Errorf("a check that is an error: failures = %v", f)
+	}
 }
 
 func TestUnauthorized(t *testing.T) {
