@@ -51,6 +51,7 @@ var views = map[string]func(p *planner, b *strings.Builder){
 		}
 	},
 	"unused":    func(*planner, *strings.Builder) {}, // it only tells
+	"levels":    func(*planner, *strings.Builder) {}, // it only warns
 	"sensitive": func(*planner, *strings.Builder) {}, // it only refuses
 	"private": func(p *planner, b *strings.Builder) {
 		for _, x := range p.builds {

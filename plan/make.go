@@ -26,6 +26,7 @@ var passes = []struct {
 	{"strategy", (*planner).chooseStrategy},     // cross what is sound, before anything is named
 	{"stages", (*planner).resolveStages},        // one instance for equal work
 	{"kinds", (*planner).judgeKinds},            // how each instance runs, and why
+	{"levels", (*planner).warnLevels},           // instruction sets that no compiler is given
 	{"place", (*planner).place},                 // on which node; refuses what cannot run
 	{"optional", (*planner).dropOptional},       // unless only optional platforms need it
 	{"facts", (*planner).recordFacts},           // what the plan stands on
@@ -301,6 +302,10 @@ func (n *NodeFact) lists(q schema.Platform) bool {
 
 // foreign reports whether the hub cannot execute programs for q by itself.
 func (p *planner) foreign(q schema.Platform) bool { return !p.native().Executes(q) }
+
+// toCross reports whether steps for q are to be run for it on the build platform, where cross-compiling is tried: the hub cannot
+// execute q by itself, or q has a level that no compiler is given where the steps run as they are written.
+func (p *planner) toCross(q schema.Platform) bool { return p.foreign(q) || q.AboveBaseline() }
 
 // sentinel is a target that nobody builds for: what stays the same with it does not depend on the target.
 var sentinel = schema.Platform{OS: "plan9", Arch: "mips64le", Variant: "v0"}

@@ -166,7 +166,7 @@ type decision struct {
 // decide fills a decision. It changes nothing else.
 func (p *planner) decide(d *decision) {
 	b := d.build
-	in := dockerfile.CrossInput{Build: p.native(), Foreign: p.foreign, Offers: p.offers}
+	in := dockerfile.CrossInput{Build: p.native(), Foreign: p.toCross, Offers: p.offers}
 	for _, q := range p.declared(b) {
 		g, diags := p.resolved(b, b.file, q)
 		d.diags = append(d.diags, diags...)

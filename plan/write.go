@@ -101,7 +101,7 @@ func (p *planner) edit(key string) (Edit, bool) {
 			linked[u] = true
 		}
 	}
-	in := dockerfile.CrossInput{Build: p.native(), Foreign: p.foreign, Offers: p.offers}
+	in := dockerfile.CrossInput{Build: p.native(), Foreign: p.toCross, Offers: p.offers}
 	native := map[int]bool{}
 	var file *dockerfile.File
 	var first *build

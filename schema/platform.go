@@ -34,8 +34,8 @@ func ParsePlatform(s string) (Platform, error) {
 
 // The operating systems and architectures that the Go toolchain and OCI images name. Anything else is a typing error.
 var (
-	knownOS   = strings.Fields("aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows")
-	knownArch = strings.Fields("386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm")
+	knownOS   = strings.Fields("aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasi wasip1 windows")
+	knownArch = strings.Fields("386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm wasm32")
 )
 
 // MustPlatform is [ParsePlatform] for constants; it panics on a bad one.
@@ -72,7 +72,34 @@ func (p Platform) GOARM() string {
 	if p.Arch != "arm" {
 		return ""
 	}
-	return strings.TrimPrefix(p.Variant, "v")
+	_, value := p.GoLevel()
+	return value
+}
+
+// goLevels are the variables by which Go is given the instruction set level of an architecture.
+var goLevels = map[string]string{"amd64": "GOAMD64", "arm": "GOARM", "arm64": "GOARM64", "ppc64": "GOPPC64", "ppc64le": "GOPPC64", "riscv64": "GORISCV64"}
+
+// GoLevel is the variable by which Go is given the instruction set level of the platform's architecture, empty if it has none,
+// and the value that stands for the variant, empty for Go's default.
+func (p Platform) GoLevel() (name, value string) {
+	name = goLevels[p.Arch]
+	switch {
+	case name == "":
+		return "", ""
+	case p.Arch == "arm" && p.Variant == "v8": // the 32-bit mode of a 64-bit machine; Go has no level above 7
+		return name, "7"
+	case p.Arch == "arm":
+		return name, strings.TrimPrefix(p.Variant, "v")
+	case p.Arch == "arm64" && p.Variant == "v9":
+		return name, "v9.0"
+	}
+	return name, p.Variant
+}
+
+// AboveBaseline reports whether the variant asks for more than every machine of the architecture has, like linux/amd64/v3 and
+// linux/arm64/v8.2. A compiler that is not given such a level makes programs for the baseline.
+func (p Platform) AboveBaseline() bool {
+	return p.Variant != "" && p.Arch != "arm" && goLevels[p.Arch] != ""
 }
 
 // Triple is the GNU triple that names cross compilers and libraries on Debian, empty where there is no usual one.
@@ -94,26 +121,27 @@ func (p Platform) Triple() string {
 		"loong64": "loongarch64-linux-gnu"}[p.Arch]
 }
 
-// Executes reports whether a machine of platform p runs programs built for q without emulation: its own platform, older
-// variants of it, and on amd64 every amd64 variant and 386. A 64-bit arm machine does not promise 32-bit arm.
+// Executes reports whether a machine of platform p runs the steps of a build for q without emulation: q is of the same
+// architecture, or 386 where p is amd64. Variants make no difference, since a base image is for the baseline and BuildKit does not
+// look at them; but 32-bit arm has no common baseline, so that v6 does not run v7. A 64-bit arm machine does not promise 32-bit arm.
 func (p Platform) Executes(q Platform) bool {
 	switch {
 	case p.OS != q.OS:
 		return false
-	case p.Arch == "amd64":
-		return q.Arch == "amd64" || q.Arch == "386"
+	case p.Arch == "amd64" && q.Arch == "386":
+		return true
 	case p.Arch != q.Arch:
 		return false
 	}
-	return variantRank(q) <= variantRank(p)
+	return p.Arch != "arm" || armVersion(q) <= armVersion(p)
 }
 
-// variantRank orders the variants of one architecture; the unnamed one is the common baseline.
-func variantRank(p Platform) string {
-	if p.Variant != "" {
-		return p.Variant
+// armVersion is the variant of 32-bit arm. In v8 a machine runs v7 programs, and images are made for them.
+func armVersion(p Platform) string {
+	if p.Variant == "" || p.Variant == "v8" {
+		return "v7"
 	}
-	return map[string]string{"arm64": "v8", "arm": "v7"}[p.Arch]
+	return p.Variant
 }
 
 // taken are the answers of Takes: planning asks the same few thousands of times.

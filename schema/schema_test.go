@@ -35,11 +35,43 @@ func TestExecutesAndTakes(t *testing.T) {
 		{"linux/arm64", "linux/arm/v7", false, true},
 		{"linux/arm/v7", "linux/arm/v6", true, true},
 		{"linux/arm/v6", "linux/arm/v7", false, false},
+		{"linux/arm/v7", "linux/arm/v8", true, false},
+		{"linux/arm64", "linux/arm64/v8.2", true, false},
+		{"linux/arm64", "linux/arm64/v9", true, false},
+		{"linux/arm64/v9", "linux/arm64", true, true},
+		{"linux/riscv64", "linux/riscv64/rva22u64", true, false},
 		{"linux/amd64", "darwin/amd64", false, false},
 	} {
 		m, p := schema.MustPlatform(tc.machine), schema.MustPlatform(tc.program)
 		if m.Executes(p) != tc.executes || m.Takes(p) != tc.takes {
 			t.Errorf("%s and %s: executes %v, takes %v", m, p, m.Executes(p), m.Takes(p))
+		}
+	}
+}
+
+func TestLevels(t *testing.T) {
+	for _, tc := range []struct {
+		platform, name, value string
+		above                 bool
+	}{
+		{"linux/amd64", "GOAMD64", "", false},
+		{"linux/amd64/v1", "GOAMD64", "", false},
+		{"linux/amd64/v3", "GOAMD64", "v3", true},
+		{"linux/arm64/v8", "GOARM64", "", false},
+		{"linux/arm64/v8.2", "GOARM64", "v8.2", true},
+		{"linux/arm64/v9", "GOARM64", "v9.0", true},
+		{"linux/arm64/v9.2", "GOARM64", "v9.2", true},
+		{"linux/arm", "GOARM", "7", false},
+		{"linux/arm/v5", "GOARM", "5", false},
+		{"linux/arm/v8", "GOARM", "7", false},
+		{"linux/ppc64le/power9", "GOPPC64", "power9", true},
+		{"linux/riscv64/rva22u64", "GORISCV64", "rva22u64", true},
+		{"linux/s390x/z13", "", "", false},
+		{"wasi/wasm", "", "", false},
+	} {
+		p := schema.MustPlatform(tc.platform)
+		if name, value := p.GoLevel(); name != tc.name || value != tc.value || p.AboveBaseline() != tc.above {
+			t.Errorf("%s: %s=%q above %v, want %s=%q %v", p, name, value, p.AboveBaseline(), tc.name, tc.value, tc.above)
 		}
 	}
 }

@@ -149,7 +149,7 @@ var binDirs = strings.Fields("/bin /sbin /usr/bin /usr/sbin /usr/local/bin /usr/
 // wrapLines are what stands before the first RUN of a checked stage that needs its target.
 func wrapLines(r *Run) []string {
 	var out []string
-	if line := r.declare(func(string) bool { return true }); line != "" {
+	if line := r.declare(goArgs{}.usesOrTarget); line != "" {
 		out = append(out, line)
 	}
 	return append(out, "ARG "+wrapperArg+"=$TARGETOS/$TARGETARCH/$TARGETVARIANT")

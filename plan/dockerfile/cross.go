@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/xbuild/xbuild/schema"
 )
@@ -117,9 +116,9 @@ func (grp *Group) judge(in CrossInput) {
 		grp.Problems = append(grp.Problems, Problem{Code: "no-recipe", Line: n.Line, Stage: n.Title(),
 			Reason: "no go build in these stages, so there is nothing to compile for another platform"})
 	}
-	if p := variants(in.Graphs); p != "" && grp.compiles {
+	if p := unknownVariant(in.Graphs); p != "" && grp.compiles {
 		n := in.Graphs[0].Nodes[grp.Root]
-		grp.Problems = append(grp.Problems, Problem{Code: "variants-mixed", Line: n.Line, Stage: n.Title(), Reason: p})
+		grp.Problems = append(grp.Problems, Problem{Code: "variant-unknown", Line: n.Line, Stage: n.Title(), Reason: p})
 	}
 }
 
@@ -210,24 +209,12 @@ func (a *analysis) share(d Dep, source string, user *Node) (code, reason string)
 	return "", ""
 }
 
-// variants says why the variants of the target platforms cannot be given to Go by one expression, or "".
-func variants(graphs []*Graph) string {
-	var arm, other []string
+// unknownVariant says of which target platform Go has no variable for the variant, "" if there is none.
+func unknownVariant(graphs []*Graph) string {
 	for _, g := range graphs {
-		p := g.Target
-		switch {
-		case p.Variant == "":
-		case p.Arch == "arm":
-			arm = append(arm, p.String())
-		default:
-			other = append(other, p.String())
+		if name, _ := g.Target.GoLevel(); name == "" && g.Target.Variant != "" {
+			return fmt.Sprintf("Go has no variable for the variant of %s", g.Target)
 		}
-	}
-	switch {
-	case len(arm) > 0 && len(other) > 0:
-		return fmt.Sprintf("the variants of %s and %s are given to Go by different variables", arm[0], other[0])
-	case len(other) > 0 && slices.ContainsFunc(other, func(s string) bool { return !strings.Contains(s, "/amd64/") }):
-		return fmt.Sprintf("Go has no variable for the variant of %s", other[0])
 	}
 	return ""
 }

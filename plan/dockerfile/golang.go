@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
@@ -96,26 +97,12 @@ func goFolder(c call) (workdir string, args []word, ok bool) {
 	return workdir, args, ok
 }
 
-// goTargetNames are the variables by which Go is told its target.
-var goTargetNames = []string{"GOOS", "GOARCH", "GOARM", "GOAMD64", "CGO_ENABLED"}
-
-// goGiven are the values that pinning adds for one target, by name.
-func goGiven(graphs []*Graph, g *Graph) map[string]string {
-	m := map[string]string{"GOOS": g.Target.OS, "GOARCH": g.Target.Arch}
-	switch args := goArgs(graphs); {
-	case strings.Contains(args, "GOARM="):
-		m["GOARM"] = strings.TrimPrefix(g.Target.Variant, "v")
-	case strings.Contains(args, "GOAMD64="):
-		m["GOAMD64"] = g.Target.Variant
-	}
-	return m
-}
-
 // goEnvironment refuses variables that choose another target than the one that pinning gives, or change the toolchain.
 func goEnvironment(c call, file *vars, fine map[string]string) *Problem {
-	for _, k := range goTargetNames[:4] {
+	own, _ := schema.Platform{Arch: fine["GOARCH"]}.GoLevel()
+	for _, k := range goTargetNames {
 		want, given := fine[k]
-		if !given || k == "GOARM" && fine["GOARCH"] != "arm" || k == "GOAMD64" && fine["GOARCH"] != "amd64" {
+		if level := strings.HasPrefix(k, "GO") && k != "GOOS" && k != "GOARCH"; !given || level && k != own {
 			continue // Go does not look at it, or it is the same whichever way it is built
 		}
 		if v, ok := file.Get(k); ok && v != "" && v != want {

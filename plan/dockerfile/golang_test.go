@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -199,7 +200,8 @@ func TestVariants(t *testing.T) {
 		{"linux/amd64 linux/arm64", "ARG GOOS=$TARGETOS GOARCH=$TARGETARCH CGO_ENABLED=0"},
 		{"linux/amd64 linux/arm/v7", "GOARM=${TARGETVARIANT#v}"},
 		{"linux/amd64/v3 linux/arm64", "GOAMD64=$TARGETVARIANT"},
-		{"linux/amd64/v3 linux/arm/v7", "variants-mixed"},
+		{"linux/amd64 linux/arm64/v9", "GOARM64=${TARGETVARIANT/v9/v9.0}"},
+		{"linux/amd64 linux/s390x/z13", "variant-unknown"},
 	} {
 		in := CrossInput{Build: build, Foreign: func(p schema.Platform) bool { return !build.Executes(p) }, Offers: func(string) (bool, bool) { return false, false }}
 		for _, s := range strings.Fields(tc.platforms) {
@@ -218,6 +220,54 @@ func TestVariants(t *testing.T) {
 		}
 		if !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %s, want %s", tc.platforms, got, tc.want)
+		}
+	}
+}
+
+// TestLevels: on every platform of every set, the compiler is given the level of that platform and no other.
+func TestLevels(t *testing.T) {
+	f, d := Parse("Dockerfile", []byte("FROM golang:1.26-alpine AS b\nRUN go build -o /out/app .\nFROM scratch\nCOPY --from=b /out/app /\n"))
+	if d.HasErrors() {
+		t.Fatal(d)
+	}
+	all := strings.Fields("linux/amd64 linux/amd64/v2 linux/amd64/v3 linux/arm64 linux/arm64/v8.2 linux/arm64/v9 linux/arm64/v9.2 linux/arm/v5 " +
+		"linux/arm/v7 linux/arm/v8 linux/ppc64/power9 linux/ppc64le/power10 linux/riscv64 linux/riscv64/rva22u64 windows/amd64/v3 linux/386 darwin/arm64")
+	rnd := rand.New(rand.NewPCG(1, 2))
+	build := schema.MustPlatform("linux/amd64")
+	resolve := func(f *File, q schema.Platform) *Graph {
+		g, d := f.Resolve(Env{Build: build, Target: q, Context: "/c"})
+		if d.HasErrors() {
+			t.Fatal(d)
+		}
+		return g
+	}
+	for range 300 {
+		in := CrossInput{Build: build, Foreign: func(p schema.Platform) bool { return true }, Offers: func(string) (bool, bool) { return false, false }}
+		var set []schema.Platform
+		for _, i := range rnd.Perm(len(all))[:1+rnd.IntN(6)] {
+			set = append(set, schema.MustPlatform(all[i]))
+			in.Graphs = append(in.Graphs, resolve(f, set[len(set)-1]))
+		}
+		groups := Groups(in)
+		if !groups[0].Sound() {
+			t.Fatalf("%v: %v", set, groups[0].Problems)
+		}
+		text := f.Cross(in, groups, "").Text
+		crossed, d := Parse("Dockerfile", []byte(text))
+		if d.HasErrors() {
+			t.Fatal(d)
+		}
+		for i, q := range set {
+			run := resolve(crossed, q).Nodes[0].Runs[0]
+			want := goGiven(in.Graphs, in.Graphs[i])
+			if name, level := q.GoLevel(); want[name] != level {
+				t.Errorf("%v: %s: %s is taken for %q, want %q", set, q, name, want[name], level)
+			}
+			for _, name := range goTargetNames[:len(goTargetNames)-1] {
+				if got, _ := run.Env.Get(name); got != want[name] {
+					t.Errorf("%v: %s: %s=%q, want %q; text:\n%s", set, q, name, got, want[name], text)
+				}
+			}
 		}
 	}
 }

@@ -69,7 +69,7 @@ func Advise(in CrossInput, grp Group) []Advice {
 }
 
 // Problems that vouching for steps does not solve.
-var notTheSteps = []string{"final-run", "final-stage", "base-shipped", "platform-fixed", "buildplatform-changed", "base-lacks-build-platform", "variants-mixed", "onbuild"}
+var notTheSteps = []string{"final-run", "final-stage", "base-shipped", "platform-fixed", "buildplatform-changed", "base-lacks-build-platform", "variant-unknown", "onbuild"}
 
 // advise finds the recipe of a stage, nil if there is none or if it needs none.
 func (a *analysis) advise(n *Node, problems []Problem) *Advice {

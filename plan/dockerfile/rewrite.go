@@ -40,7 +40,7 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 				if a == nil {
 					a = analyse(&grp, g, in)
 				}
-				grp.insert(g, a, before, goArgs(in.Graphs), given)
+				grp.insert(g, a, before, newGoArgs(in.Graphs), given)
 				if grp.Checked {
 					grp.wrap(g, a, wrapped)
 				}
@@ -62,7 +62,7 @@ func (f *File) Cross(in CrossInput, groups []Group, scope string) Rewrite {
 }
 
 // insert adds the argument lines of each stage of the group that compiles, before its first step that needs them.
-func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args string, given *given) {
+func (grp Group) insert(g *Graph, a *analysis, before map[int][]string, args goArgs, given *given) {
 	for _, i := range grp.Stages {
 		n := g.Nodes[i]
 		if a.checks[i] && !g.used(n) {
@@ -92,7 +92,7 @@ func (a *analysis) isGiven(n *Node, given *given) bool {
 }
 
 // lines are what tells the compilers of a stage their target.
-func (a *analysis) lines(n *Node, r *Run, args string, given *given) []string {
+func (a *analysis) lines(n *Node, r *Run, args goArgs, given *given) []string {
 	if a.vouched[n.Index] == VouchFork {
 		return given.lines(n, r, a, args)
 	}
@@ -100,14 +100,13 @@ func (a *analysis) lines(n *Node, r *Run, args string, given *given) []string {
 		return wrapLines(r)
 	}
 	var lines []string
-	if line := r.declare(func(k string) bool { return strings.Contains(args, k) }); line != "" {
+	if line := r.declare(args.uses); line != "" {
 		lines = append(lines, line)
 	}
-	last := "ARG " + args
 	if v, ok := r.Env.Get("CGO_ENABLED"); !ok || v != "0" {
-		last += " CGO_ENABLED=0"
+		return append(lines, args.lines(" CGO_ENABLED=0")...)
 	}
-	return append(lines, last)
+	return append(lines, args.lines("")...)
 }
 
 // used reports whether another stage, or the result, stands on n.
@@ -120,7 +119,7 @@ func (g *Graph) used(n *Node) bool {
 // declare is the line that declares those target arguments which are needed and not there yet, "" if there are none.
 func (r *Run) declare(needed func(string) bool) string {
 	var names []string
-	for _, k := range []string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"} {
+	for _, k := range targetNames {
 		if _, ok := r.Env.Get(k); !ok && needed(k) {
 			names = append(names, k)
 		}
@@ -129,21 +128,6 @@ func (r *Run) declare(needed func(string) bool) string {
 		return ""
 	}
 	return "ARG " + strings.Join(names, " ")
-}
-
-// goArgs are the variables that tell Go its target.
-func goArgs(graphs []*Graph) string {
-	args := "GOOS=$TARGETOS GOARCH=$TARGETARCH"
-	has := func(arch string) bool {
-		return slices.ContainsFunc(graphs, func(g *Graph) bool { return g.Target.Arch == arch && g.Target.Variant != "" })
-	}
-	switch {
-	case has("arm"):
-		args += " GOARM=${TARGETVARIANT#v}"
-	case has("amd64"):
-		args += " GOAMD64=$TARGETVARIANT"
-	}
-	return args
 }
 
 // edit inserts lines before lines, the pinning flag into FROM lines, and mounts into RUN lines.

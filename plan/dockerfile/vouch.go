@@ -222,19 +222,19 @@ func (r *Run) neutral(n *Node) bool {
 }
 
 // lines are what stands before the first RUN of a fork that needs its target.
-func (gv *given) lines(n *Node, r *Run, a *analysis, goArgs string) []string {
+func (gv *given) lines(n *Node, r *Run, a *analysis, args goArgs) []string {
 	var out []string
-	if line := r.declare(func(string) bool { return true }); line != "" {
+	if line := r.declare(args.usesOrTarget); line != "" {
 		out = append(out, line)
 	}
 	if a.stageCompiles[n.Index] || isGolang(n.Root().Image) {
-		args := goArgs
+		cgo := ""
 		if !slices.ContainsFunc(gv.vars, func(v givenVar) bool { return v.name == "CGO_ENABLED" || v.name == "CC" }) {
 			if _, ok := r.Env.Get("CGO_ENABLED"); !ok {
-				args += " CGO_ENABLED=0"
+				cgo = " CGO_ENABLED=0"
 			}
 		}
-		out = append(out, "ARG "+args)
+		out = append(out, args.lines(cgo)...)
 	}
 	for _, v := range gv.vars {
 		for _, s := range v.values {

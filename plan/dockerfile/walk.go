@@ -209,7 +209,7 @@ func (w *walker) mention(c instructions.Command, raw string, line int) {
 }
 
 // pinnedNames are the names that the lines of [File.Cross] set.
-var pinnedNames = append([]string{"TARGETOS", "TARGETARCH", "TARGETVARIANT"}, goTargetNames...)
+var pinnedNames = append(targetNames, goTargetNames...)
 
 // arg follows BuildKit: a build argument wins, then the default, then a global ARG or automatic value of that name.
 func (w *walker) arg(c *instructions.ArgCommand, line int) error {

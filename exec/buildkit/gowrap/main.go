@@ -64,6 +64,25 @@ func parseTarget(s string) (target, bool) {
 	return target{parts[0], parts[1], parts[2]}, true
 }
 
+// level is the variable that gives Go the level of the target's architecture, and its value for the variant.
+func (t target) level() (name, value string) {
+	switch {
+	case t.arch == "arm" && t.variant == "v8":
+		return "GOARM", "7"
+	case t.arch == "arm":
+		return "GOARM", strings.TrimPrefix(t.variant, "v")
+	case t.arch == "arm64" && t.variant == "v9":
+		return "GOARM64", "v9.0"
+	case t.arch == "arm64" && t.variant == "v8": // what Go makes without it
+		return "", ""
+	}
+	names := map[string]string{"amd64": "GOAMD64", "arm64": "GOARM64", "ppc64": "GOPPC64", "ppc64le": "GOPPC64", "riscv64": "GORISCV64"}
+	if name = names[t.arch]; name == "" {
+		return "", ""
+	}
+	return name, t.variant
+}
+
 // world is what a judgement stands on beside the arguments.
 type world struct {
 	host target
@@ -115,12 +134,8 @@ func product(c call, t target, w world) verdict {
 		return verdict{}
 	}
 	set := map[string]string{}
-	level := map[string]string{"arm": "GOARM", "amd64": "GOAMD64"}[t.arch]
-	if level != "" && t.variant != "" && w.env[level] == "" {
-		set[level] = t.variant
-		if t.arch == "arm" {
-			set[level] = strings.TrimPrefix(t.variant, "v")
-		}
+	if name, value := t.level(); value != "" && w.env[name] == "" {
+		set[name] = value
 	}
 	if t.os == w.host.os && t.arch == w.host.arch {
 		return verdict{set: set}
