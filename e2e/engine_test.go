@@ -146,6 +146,35 @@ func TestEngineWithClassicStore(t *testing.T) {
 	}
 }
 
+// TestTagsOfPlatformsInAnEngine: a tag that one of several platforms has names the image of that platform in an engine of either kind,
+// from a BuildKit of its own and from another one.
+func TestTagsOfPlatformsInAnEngine(t *testing.T) {
+	dir := project(t, map[string]string{"Dockerfile": engineDockerfile, "xbuild.hcl": `target "default" {
+  platforms = ["linux/amd64", "linux/arm64"]
+  strategy  = "as-written"
+  tags      = ["e2e/single:${platform.arch}"]
+  output    = ["type=docker"]
+}
+`})
+	for _, containerd := range []bool{true, false} {
+		for _, own := range []bool{true, false} {
+			e := engine(t, containerd)
+			w := newWorld(t, dir, "DOCKER_HOST="+e.Address)
+			if !own {
+				w = external(t, dir)
+				w.env = append(w.env, "DOCKER_HOST="+e.Address)
+			}
+			w.ok(t, "run")
+			for _, arch := range []string{"amd64", "arm64"} {
+				i := imageIn(t, e, "e2e/single:"+arch)
+				if i.Architecture != arch || strings.Contains(i.Descriptor.MediaType, "index") {
+					t.Errorf("containerd store %v, own BuildKit %v: e2e/single:%s is %+v", containerd, own, arch, i)
+				}
+			}
+		}
+	}
+}
+
 // TestLoadIntoAnEngine: an image that another BuildKit built is loaded into an engine of either kind, and a missing engine is
 // told before the build.
 func TestLoadIntoAnEngine(t *testing.T) {

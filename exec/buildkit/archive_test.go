@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -147,6 +148,55 @@ func TestOCIArchiveAndLayout(t *testing.T) {
 	}
 	if st, err := os.Stat(filepath.Join(p.dir, "layout", "ingest")); err == nil {
 		t.Errorf("the layout has %s", st.Name())
+	}
+}
+
+// TestTagsOfSinglePlatforms: a tag that one of several platforms has names its image in an archive and a directory, and the index only
+// if all have it.
+func TestTagsOfSinglePlatforms(t *testing.T) {
+	for _, common := range []string{"", "example.org/app:all"} {
+		p := newProject(t, map[string]string{"Dockerfile": perArch, "amd64": "a\n", "arm64": "b\n"})
+		two := p.target("two", twoPlatforms, func(b *schema.Build) {
+			b.Outputs = []schema.Output{{Type: schema.OutputOCI, Dest: filepath.Join(p.dir, "app.tar")},
+				{Type: schema.OutputOCI, Dest: filepath.Join(p.dir, "layout"), Attrs: map[string]string{"tar": "false"}}}
+		})
+		two.PerPlatform = map[schema.Platform]*schema.Build{}
+		for _, q := range two.Platforms {
+			b := two.Base
+			if b.Tags = []string{"example.org/app:" + q.Arch}; common != "" {
+				b.Tags = append(b.Tags, common)
+			}
+			two.PerPlatform[q] = &b
+		}
+		o := p.mustRun("two")
+		for where, files := range map[string]map[string]string{"archive": p.entries("app.tar"), "layout": p.tree("layout")} {
+			var top ocispecs.Index
+			text, err := []byte(files["index.json"]), error(nil)
+			if where == "layout" { // a tree leaves long texts out
+				text, err = os.ReadFile(filepath.Join(p.dir, "layout", "index.json"))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(text, &top); err != nil {
+				t.Fatalf("%s: index.json %q (%v)", where, text, err)
+			}
+			got := map[string]string{}
+			for _, m := range top.Manifests {
+				got[m.Annotations["io.containerd.image.name"]+" "+m.Annotations["org.opencontainers.image.ref.name"]] = m.Digest.String()
+			}
+			platforms := o.res.Outputs[0].Platforms
+			want := map[string]string{"example.org/app:amd64 amd64": platforms["linux/amd64"], "example.org/app:arm64 arm64": platforms["linux/arm64"]}
+			if common != "" {
+				want[common+" all"] = o.res.Outputs[0].Digest
+			}
+			if !maps.Equal(got, want) || len(top.Manifests) != len(want) {
+				t.Errorf("%s with %q: names %v, want %v", where, common, got, want)
+			}
+			if _, ok := files["oci-layout"]; !ok {
+				t.Errorf("%s: there is no oci-layout", where)
+			}
+		}
 	}
 }
 

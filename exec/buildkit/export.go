@@ -30,6 +30,8 @@ type export struct {
 	tags   []string
 	output schema.Output
 	index  bool // several platforms in one
+	// singles are the tags of an archive that name the image of one platform, not the index.
+	singles map[schema.Platform][]string
 
 	key  string // folder in the staging folder, for an archive
 	done exec.OutputResult
@@ -212,9 +214,9 @@ func (r *run) listExports() []*export {
 		for n, o := range builds[0].Values.Outputs {
 			switch {
 			case o.Type == schema.OutputImage:
-				out = append(out, imageExports(t, builds, n)...)
+				out = append(out, imageExports(t, builds, n, t.Declared > 1)...)
 			case o.Type == schema.OutputDocker && o.Place() == schema.NoPlace:
-				out = append(out, &export{target: t.Name, builds: builds, output: o, tags: allTags(builds), index: len(builds) > 1})
+				out = append(out, imageExports(t, builds, n, len(builds) > 1)...)
 			case o.Type == schema.OutputTar || o.Type == schema.OutputOCI || o.Type == schema.OutputDocker:
 				out = append(out, archiveExports(t, builds, n)...)
 			}
@@ -230,14 +232,14 @@ func (r *run) listExports() []*export {
 }
 
 // imageExports lists the images of one output. A tag that all platforms of a target have names their index; a tag that
-// only one has names the image of that platform.
-func imageExports(t *plan.Target, builds []*build, n int) []*export {
+// only one has names the image of that platform. index says that the image of all is an index.
+func imageExports(t *plan.Target, builds []*build, n int, index bool) []*export {
 	o := builds[0].Values.Outputs[n]
-	all := &export{target: t.Name, output: o, index: t.Declared > 1}
+	all := &export{target: t.Name, output: o, index: index}
 	var out []*export
 	for _, b := range builds {
 		single := &export{target: t.Name, output: o, builds: []*build{b}}
-		if n < len(b.Values.Outputs) && b.Values.Outputs[n].Type == schema.OutputImage {
+		if n < len(b.Values.Outputs) && b.Values.Outputs[n].Type == o.Type {
 			single.output = b.Values.Outputs[n]
 		}
 		for _, tag := range b.Values.Tags {
@@ -262,7 +264,11 @@ func imageExports(t *plan.Target, builds []*build, n int) []*export {
 func archiveExports(t *plan.Target, builds []*build, n int) []*export {
 	o := builds[0].Values.Outputs[n]
 	if !builds[0].ownDest(o) {
-		return []*export{{target: t.Name, builds: builds, output: o, tags: allTags(builds), index: t.Declared > 1}}
+		e := &export{target: t.Name, builds: builds, output: o, tags: allTags(builds), index: t.Declared > 1}
+		if o.Type == schema.OutputOCI && e.index {
+			e.splitTags()
+		}
+		return []*export{e}
 	}
 	var out []*export
 	for _, b := range builds {
@@ -271,6 +277,22 @@ func archiveExports(t *plan.Target, builds []*build, n int) []*export {
 		}
 	}
 	return out
+}
+
+// splitTags takes the tags that only some of the platforms have from those of the index.
+func (e *export) splitTags() {
+	singles := map[schema.Platform][]string{}
+	for _, b := range e.builds {
+		for _, tag := range b.Values.Tags {
+			if !taggedByAll(e.builds, tag) {
+				singles[b.Platform] = append(singles[b.Platform], tag)
+			}
+		}
+	}
+	if len(singles) > 0 {
+		e.singles = singles
+		e.tags = slices.DeleteFunc(e.tags, func(tag string) bool { return !taggedByAll(e.builds, tag) })
+	}
 }
 
 func taggedByAll(builds []*build, tag string) bool {
@@ -308,10 +330,14 @@ func (e *export) attrs() map[string]string {
 
 // names are the tags of an image, or what its output names it if it has none.
 func (e *export) names() []string {
+	names := e.tags
 	if name := e.output.Attrs["name"]; len(e.tags) == 0 && name != "" {
-		return strings.Split(name, ",")
+		names = strings.Split(name, ",")
 	}
-	return e.tags
+	for _, b := range e.builds {
+		names = append(names[:len(names):len(names)], e.singles[b.Platform]...)
+	}
+	return names
 }
 
 // fullNames are names with registry and tag: an engine's store knows an image by no shorter one.

@@ -33,15 +33,24 @@ func (r *run) archive(ctx context.Context, e *export) error {
 	if e.output.Place() == schema.Folder {
 		entry.OutputDir = dir
 	} else {
-		entry.Output = func(map[string]string) (io.WriteCloser, error) { return r.archiveFile(e) }
+		entry.Output = func(map[string]string) (io.WriteCloser, error) {
+			f, err := r.archiveFile(e)
+			if err != nil {
+				return nil, err
+			}
+			return e.nameInTar(f), nil
+		}
 	}
 	resp, err := r.receiveFrom(ctx, e, entry)
 	if err != nil {
 		return err
 	}
 	r.report(ctx, e, resp)
-	if e.toStdout() {
-		return nil
+	if e.output.Place() == schema.Folder {
+		err = e.nameInDir(dir)
+	}
+	if err != nil || e.toStdout() {
+		return err
 	}
 	// The content store leaves its workshop behind.
 	return os.RemoveAll(filepath.Join(dir, "ingest"))
