@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/schema"
 )
 
@@ -77,12 +78,12 @@ func (e *export) nameInDir(dir string) error {
 		return nil
 	}
 	file := filepath.Join(dir, ocispecs.ImageIndexFile)
-	text, err := os.ReadFile(file)
+	text, err := regular.ReadFile(file)
 	if err != nil {
 		return err
 	}
 	text, err = e.nameSingles(text, func(digest string) []byte {
-		blob, _ := os.ReadFile(filepath.Join(dir, ocispecs.ImageBlobsDir, strings.ReplaceAll(digest, ":", "/"))) // an error is that of reading nothing
+		blob, _ := regular.ReadFile(filepath.Join(dir, ocispecs.ImageBlobsDir, strings.ReplaceAll(digest, ":", "/"))) // an error is that of reading nothing
 		return blob
 	})
 	if err != nil {
@@ -148,7 +149,7 @@ func (e *export) copyTar(to io.Writer, from io.Reader) error {
 			content = bytes.NewReader(text)
 		}
 		if h.Name == ocispecs.ImageIndexFile {
-			text, err := io.ReadAll(r)
+			text, err := io.ReadAll(io.LimitReader(r, maxIndexBlob))
 			if err == nil {
 				text, err = e.nameSingles(text, func(digest string) []byte { return blobs[digest] })
 			}
