@@ -51,6 +51,8 @@ type Options struct {
 	// History lets the daemon keep a record of each image and archive, which docker buildx history lists. Of builds with secrets it
 	// keeps none, as a record has the log.
 	History bool
+	// NoPolicies builds without the policies in Rego that remote contexts have; otherwise such a build is refused.
+	NoPolicies bool
 }
 
 // The values of Options.Provenance, as docker buildx has them.
@@ -183,11 +185,14 @@ const (
 	Unauthorized FailureKind = "unauthorized"  // a registry wants other credentials
 	OutputFailed FailureKind = "output-failed" // a destination could not be written
 	BuildFailed  FailureKind = "build-failed"  // anything else that BuildKit refused
+
+	// PolicyUnsupported is a build with a policy that cannot be evaluated: nothing of it was built.
+	PolicyUnsupported FailureKind = "policy-not-supported"
 )
 
 // FailureKinds lists the kinds of failure.
 func FailureKinds() []FailureKind {
-	return []FailureKind{StepFailed, DaemonLost, DiskFull, Registry, Unauthorized, OutputFailed, BuildFailed}
+	return []FailureKind{StepFailed, DaemonLost, DiskFull, Registry, Unauthorized, OutputFailed, BuildFailed, PolicyUnsupported}
 }
 
 // Failure is one cause that stopped part of a run. It is an error.

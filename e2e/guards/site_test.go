@@ -113,6 +113,9 @@ func newSite(t *testing.T, g *guard, dialect, text string, p place) *site {
 	} else {
 		s.write(source+"/"+dialect, text)
 	}
+	for name, content := range g.served {
+		mux.HandleFunc("/"+name, func(w nethttp.ResponseWriter, _ *nethttp.Request) { w.Write(content) })
+	}
 	if g.setup != nil {
 		g.setup(t, s)
 	}

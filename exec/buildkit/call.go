@@ -91,6 +91,9 @@ func (b *Backend) newCall(p *plan.Plan, opt exec.Options) (*run, error) {
 // ask puts the question to the frontend.
 func (r *run) ask(ctx context.Context, gc gateway.Client, b *build) (exec.Answer, error) {
 	a := exec.Answer{Target: b.Target, Call: b.Values.Call, Dockerfile: b.file.plan.Path}
+	if err := r.refuseRego(ctx, gc, b); err != nil {
+		return a, err
+	}
 	req := gateway.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: b.frontendOpts(false), FrontendInputs: map[string]*pb.Definition{}}
 	req.FrontendOpt["requestid"] = b.Values.Call
 	if id, ok := callRequests[b.Values.Call]; ok {

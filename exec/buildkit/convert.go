@@ -90,6 +90,9 @@ func (r *run) convert(ctx context.Context, gc gateway.Client, b *build) (convert
 			return converted{}, &linkError{context: name, link: l, err: l.err}
 		}
 	}
+	if err := r.refuseRego(ctx, gc, b); err != nil {
+		return converted{}, err
+	}
 	if why := b.file.plan.Frontend; why != "" {
 		return r.convertOnServer(ctx, gc, b, why)
 	}

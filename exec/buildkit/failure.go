@@ -199,7 +199,11 @@ func classify(f *exec.Failure, err error) {
 	var exit *gatewaypb.ExitError
 	var lost *lostError
 	var disk *fullOutput
+	var policy *policyError
 	switch {
+	case errors.As(err, &policy):
+		f.Kind = exec.PolicyUnsupported
+		f.Hint = "build without policies by --policy disabled=true, or with docker buildx bake"
 	case errors.As(err, &exit):
 		f.Kind, f.ExitCode = exec.StepFailed, int(exit.ExitCode)
 	case errors.As(err, &disk):

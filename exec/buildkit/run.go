@@ -34,6 +34,7 @@ type run struct {
 	session *buildSession
 	locals  *locals
 	images  imageCache
+	regos   regoLooks
 	tag     *tagReader
 	export  *localExport
 	exports []*export

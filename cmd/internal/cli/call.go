@@ -11,7 +11,6 @@ import (
 	"github.com/tonistiigi/go-csvvalue"
 
 	"github.com/xbuild/xbuild/exec"
-	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema/diag"
 )
 
@@ -38,7 +37,8 @@ func (f *bakeFlags) callOptions() callOptions {
 
 // call asks the Dockerfiles of targets that say so, and reports whether there were any. The exit code is that of a failed build
 // if one of them has something to say against itself.
-func (a *app) call(ctx context.Context, p *plan.Plan, b exec.Backend, opt callOptions, src diag.Sources) (bool, error) {
+func (a *app) call(ctx context.Context, in *inputFlags, j *job) (bool, error) {
+	p, b, opt := j.plan, j.backend, in.bake.callOptions()
 	var asked, built []string
 	for _, bd := range p.Builds {
 		if !bd.Requested {
@@ -56,12 +56,16 @@ func (a *app) call(ctx context.Context, p *plan.Plan, b exec.Backend, opt callOp
 	case len(built) > 0:
 		return true, &exitError{ExitUsage, fmt.Errorf("target %s asks its Dockerfile (call), and target %s is built; run them apart", asked[0], built[0])}
 	}
-	answers, err := b.Call(ctx, p, exec.Options{})
+	noPolicies, err := in.policy.disabled()
+	if err != nil {
+		return true, err
+	}
+	answers, err := b.Call(ctx, p, exec.Options{NoPolicies: noPolicies})
 	if err != nil {
 		var f *exec.Failure
 		if ctx.Err() == nil && errors.As(err, &f) {
-			fmt.Fprint(a.err, a.failureText(f, diag.Error, p, src))
-			return true, &exitError{code: ExitFailed}
+			fmt.Fprint(a.err, a.failureText(f, diag.Error, p, j.sources))
+			return true, &exitError{code: failedCode([]*exec.Failure{f})}
 		}
 		return true, err
 	}

@@ -78,6 +78,19 @@ func (f *policyFlag) disabled() (bool, error) {
 	return off, nil
 }
 
+// sets are the overrides that the flag stands for in what is printed, as docker buildx bake shows them.
+func (f *policyFlag) sets() ([]string, error) {
+	off, err := f.disabled()
+	if off {
+		return []string{"*.policy=disabled=true"}, nil
+	}
+	var out []string
+	for _, v := range f.values {
+		out = append(out, "*.policy+="+v)
+	}
+	return out, err
+}
+
 // on is the value of a switch in the environment; what is neither true nor false is false, as for docker buildx.
 func on(value string) bool {
 	b, err := strconv.ParseBool(value)

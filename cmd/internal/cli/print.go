@@ -21,6 +21,7 @@ func (a *app) printCommand() *cobra.Command {
 	in.registerFiles(c)
 	in.registerSets(c)
 	in.bake.register(c)
+	in.policy.register(c)
 	in.registerAllow(c)
 	return c
 }
@@ -34,11 +35,15 @@ func (a *app) print(c *cobra.Command, in *inputFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	policies, err := in.policy.sets()
+	if err != nil {
+		return err
+	}
 	def, err := a.read(c.Context(), in, args)
 	if err != nil {
 		return err
 	}
-	def.env.Sets = slices.Concat(def.env.Sets, sets)
+	def.env.Sets = slices.Concat(def.env.Sets, sets, policies)
 	text, sources, diags := hcl.Print(def.files, def.env)
 	if err := a.report(diags, sources); err != nil {
 		return err

@@ -106,7 +106,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	}
 	defer j.close()
 	if j.backend != nil {
-		if done, err := a.call(ctx, j.plan, j.backend, in.bake.callOptions(), j.sources); done || err != nil {
+		if done, err := a.call(ctx, in, j); done || err != nil {
 			return a.orInterrupted(ctx, err)
 		}
 	}
@@ -114,6 +114,9 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 		fmt.Fprint(a.err, unchangedText(d))
 	}
 	opt := exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast, History: f.history}
+	if opt.NoPolicies, err = in.policy.disabled(); err != nil {
+		return err
+	}
 	if f.metadata != "" {
 		opt.Provenance = a.metadataProvenance()
 	}
@@ -297,6 +300,15 @@ func (a *app) orInterrupted(ctx context.Context, err error) error {
 	return err
 }
 
+// failedCode is the exit code of a run that failed: that of a wrong build file if all that failed was refused.
+func failedCode(failures []*exec.Failure) int {
+	refused := func(f *exec.Failure) bool { return f.Kind == exec.PolicyUnsupported }
+	if len(failures) > 0 && !slices.ContainsFunc(failures, func(f *exec.Failure) bool { return !refused(f) }) {
+		return ExitUsage
+	}
+	return ExitFailed
+}
+
 // finish prints the failures or the results of a run.
 func (a *app) finish(rep *exec.Report, j *job, mode progress.Mode) error {
 	if rep.Interrupted {
@@ -317,7 +329,7 @@ func (a *app) finish(rep *exec.Report, j *job, mode progress.Mode) error {
 		if mode != progress.JSON {
 			fmt.Fprint(a.err, withheldText(rep, p))
 		}
-		return &exitError{code: ExitFailed}
+		return &exitError{code: failedCode(rep.Failures)}
 	}
 	out := a.out
 	if slices.ContainsFunc(rep.Outputs, func(o exec.OutputResult) bool { return o.Dest == schema.Stdout }) {
