@@ -15,7 +15,7 @@ import (
 
 const engineDockerfile = "FROM alpine:3.22\nARG TARGETARCH\nRUN --network=none echo $TARGETARCH > /arch\n"
 
-// engineProject is a target for two platforms that goes to an engine and to a folder.
+// engineProject is a target for two platforms that goes to an engine and to a directory.
 func engineProject(t *testing.T, tag string) string {
 	return project(t, map[string]string{"Dockerfile": engineDockerfile, "xbuild.hcl": fmt.Sprintf(`target "default" {
   platforms = ["linux/amd64", "linux/arm64"]

@@ -114,7 +114,7 @@ type BuildResult struct {
 type OutputResult struct {
 	Target string `json:"target"`
 	Type   string `json:"type"`
-	// Dest is a folder, an archive or an image reference.
+	// Dest is a directory, an archive or an image reference.
 	Dest   string `json:"dest"`
 	Digest string `json:"digest,omitempty"` // of the index or manifest
 	// Of an image: its names, the digest of its configuration if it is for one platform, its descriptor as BuildKit gives
@@ -123,18 +123,18 @@ type OutputResult struct {
 	Config     string            `json:"config,omitempty"`
 	Descriptor json.RawMessage   `json:"descriptor,omitempty"`
 	Platforms  map[string]string `json:"platforms,omitempty"`
-	// Files is how many a folder has; Bytes is the size of a folder, an archive, or an image as it is stored in a registry.
+	// Files is how many a directory has; Bytes is the size of a directory, an archive, or an image as it is stored in a registry.
 	Files int   `json:"files,omitempty"`
 	Bytes int64 `json:"bytes,omitempty"`
 	// Unchanged says that every file was already there, with the same content.
 	Unchanged bool `json:"unchanged,omitempty"`
-	// Notes are sentences about the files of a folder that are worth knowing.
+	// Notes are sentences about the files of a directory that are worth knowing.
 	Notes []string `json:"notes,omitempty"`
-	// Written are the files of a local output, and its folders, the one that they all are in among them.
+	// Written are the files of a local output, and its directories, the one that they all are in among them.
 	Written []Written `json:"-"`
 }
 
-// Written is a file, link or folder of a local output that is in place now.
+// Written is a file, link or directory of a local output that is in place now.
 type Written struct {
 	Platform string // of the build that it comes from
 	Path     string

@@ -151,7 +151,7 @@ func (s *site) expandAll(in []string) []string {
 	return out
 }
 
-// write writes a file of the site, with the folders that it needs.
+// write writes a file of the site, with the directories that it needs.
 func (s *site) write(path, text string) {
 	s.t.Helper()
 	p := s.expand(path)

@@ -206,7 +206,7 @@ func (r *run) newShim(gc gateway.Client, b *build) (*shim, error) {
 		if err != nil {
 			return nil, err
 		}
-		// The converter always names the main context "context"; the prefix tells which folder it is.
+		// The converter always names the main context "context"; the prefix tells which directory it is.
 		s.opts["local-sessionid:"+dockerui.DefaultLocalNameContext] = name + ":" + r.session.ID()
 	}
 	for name, value := range b.Values.Contexts {
@@ -323,7 +323,7 @@ func (s *shim) Solve(ctx context.Context, req gateway.SolveRequest) (*gateway.Re
 	return res, nil
 }
 
-// ignoreRead returns the folder if a definition does nothing but read its ignore file.
+// ignoreRead returns the directory if a definition does nothing but read its ignore file.
 func (s *shim) ignoreRead(def *pb.Definition) string {
 	if def == nil || len(def.Def) == 0 || len(def.Def) > 2 { // the read, and the operation that marks it as the result
 		return ""

@@ -33,7 +33,7 @@ type export struct {
 	// singles are the tags of an archive that name the image of one platform, not the index.
 	singles map[schema.Platform][]string
 
-	key  string // folder in the staging folder, for an archive
+	key  string // directory in the staging directory, for an archive
 	done exec.OutputResult
 	// there says that all tags in the registry name this very image already.
 	there bool
@@ -44,8 +44,8 @@ type export struct {
 // parallelExports bounds how many results are made at the same time.
 const parallelExports = 16
 
-// exportAll makes every result that is not a folder of files, in an order that leaves no half release behind: first what
-// nobody sees (archives go to the staging folder, images to their registries by digest, caches), then the files
+// exportAll makes every result that is not a directory of files, in an order that leaves no half release behind: first what
+// nobody sees (archives go to the staging directory, images to their registries by digest, caches), then the files
 // at their destinations, then the engine's images, and the tags last.
 func (r *run) exportAll(ctx context.Context, gc gateway.Client) error {
 	var first, engine, last []func(context.Context) error
@@ -197,7 +197,7 @@ func (r *run) noteExport(err error, kind exec.FailureKind, builds ...*build) err
 	return errStopped
 }
 
-// listExports lists the results of the plan that are not folders of files.
+// listExports lists the results of the plan that are not directories of files.
 func (r *run) listExports() []*export {
 	var out []*export
 	for i := range r.plan.Targets {

@@ -17,7 +17,7 @@ import (
 	"github.com/xbuild/xbuild/schema"
 )
 
-// archive receives an archive, or an image in a folder, into the staging folder.
+// archive receives an archive, or an image in a directory, into the staging directory.
 func (r *run) archive(ctx context.Context, e *export) error {
 	r.announce("receiving", e)
 	dir := filepath.Join(r.export.dir(), e.key)
@@ -56,7 +56,7 @@ func (r *run) archive(ctx context.Context, e *export) error {
 	return os.RemoveAll(filepath.Join(dir, "ingest"))
 }
 
-// makeArchiveFolder makes the folder for an export in the staging folder. A second attempt begins anew.
+// makeArchiveFolder makes the directory for an export in the staging directory. A second attempt begins anew.
 func (r *run) makeArchiveFolder(e *export, dir string) error {
 	if e.toStdout() {
 		return nil
@@ -128,7 +128,7 @@ type keepOpen struct{ io.Writer }
 func (keepOpen) Close() error { return nil }
 
 // receiveFrom lets an exporter make the result that sends it to this process. Several such streams in one session are
-// told apart only by their number in a request, so each request has a session of its own; folders are read through the
+// told apart only by their number in a request, so each request has a session of its own; directories are read through the
 // run's all the same, since the steps name it.
 func (r *run) receiveFrom(ctx context.Context, e *export, entry client.ExportEntry) (*client.SolveResponse, error) {
 	opt := r.outputOpt(e.target, e.builds...)
@@ -141,7 +141,7 @@ func (r *run) receiveFrom(ctx context.Context, e *export, entry client.ExportEnt
 	return r.request(ctx, opt, r.assemble(e))
 }
 
-// ownSession gives a request a session of its own, which offers what the run's does except for folders.
+// ownSession gives a request a session of its own, which offers what the run's does except for directories.
 func (r *run) ownSession(opt *client.SolveOpt) error {
 	more, err := r.private.attach()
 	if err != nil {

@@ -45,7 +45,7 @@ type run struct {
 	beside    sync.WaitGroup
 	besideCtx context.Context // ends when the hub fails
 
-	cacheStores map[string]content.Store // caches in folders, by the names under which the session serves them
+	cacheStores map[string]content.Store // caches in directories, by the names under which the session serves them
 
 	// writing is held while files are put into place, and by a run that is over. A run does not wait for ever for what it
 	// asked of a daemon that is lost, but a commit is not left halfway.
@@ -246,7 +246,7 @@ func (r *run) convertBuilds(ctx context.Context, gc gateway.Client, builds []*bu
 	return g.Wait()
 }
 
-// alike reports whether the folders that a build reads may travel with those of others. What describes the build in full
+// alike reports whether the directories that a build reads may travel with those of others. What describes the build in full
 // shows the paths as they are in the Dockerfile.
 func (r *run) alike(b *build) bool {
 	return b.result.path == "client" && !b.alone() && len(b.attestations()) == 0 && r.steps.raw == nil
