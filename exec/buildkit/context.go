@@ -36,23 +36,7 @@ type servedDir struct {
 }
 
 func newDirSource(state string) *dirSource {
-	if real, err := filepath.EvalSymlinks(state); err == nil {
-		state = real
-	}
 	return &dirSource{state: state, dirs: map[string]servedDir{}}
-}
-
-// stateIn is the path of xbuild's own directory below a context; empty if it is not there.
-func (d *dirSource) stateIn(path string) string {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil || d.state == "" {
-		return ""
-	}
-	rel, err := filepath.Rel(real, d.state)
-	if err != nil || !filepath.IsLocal(rel) || rel == "." {
-		return ""
-	}
-	return rel
 }
 
 // servedName is the name under which a session serves what a text stands for: the path of a folder, or what is read of folders.
@@ -78,7 +62,7 @@ func (d *dirSource) add(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("context folder %s cannot be read: %w", path, err)
 	}
-	state := d.stateIn(path)
+	state := output.StateIn(d.state, path)
 	// Neither the user's ids nor the staging folder of a run that is going on must enter cache keys.
 	f, err = fsutil.NewFilterFS(f, &fsutil.FilterOpt{Map: func(p string, st *fstypes.Stat) fsutil.MapResult {
 		if output.IsStaging(filepath.Base(p)) || state != "" && filepath.FromSlash(p) == state {

@@ -62,7 +62,27 @@ func (l layout) make() error {
 	if len(l.socket) > maxSocketPath {
 		return fmt.Errorf("%s is longer than the %d characters that the path of a socket can have", l.socket, maxSocketPath)
 	}
-	for _, dir := range []string{l.state, l.root, l.tmp, l.run} {
+	if err := makePrivate(l.state, l.root, l.tmp); err != nil {
+		return err
+	}
+	above := filepath.Dir(l.run)
+	if above == l.state {
+		return makePrivate(l.run)
+	}
+	// The path is short since it lies elsewhere, where another user may have been first.
+	base := filepath.Dir(above)
+	if err := os.MkdirAll(base, 0o700); err != nil {
+		return err
+	}
+	if err := trustedBase(base, os.Geteuid()); err != nil {
+		return err
+	}
+	return makePrivate(above, l.run)
+}
+
+// makePrivate makes directories that only the user can enter, one after the other.
+func makePrivate(dirs ...string) error {
+	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func TestPrivateDir(t *testing.T) {
 		"another's link":    {make: link(other), bad: true},
 		"own link":          {make: link(me), mode: 0o700},
 		"another's sub":     {make: both(mkdir(0o777, other), sub("xbuild-0", other)), bad: true},
-		"link as sub":       {make: both(mkdir(0o777, other), subLink), bad: true},
+		"link as sub":       {make: both(mkdir(0o777, other), linkBelow("xbuild-0")), bad: true},
 		"wide sub":          {make: both(mkdir(0o777, other), sub("xbuild-0", me)), sub: true, mode: 0o777},
 		"file":              {make: file(""), bad: true},
 	} {
@@ -67,6 +67,53 @@ func TestPrivateDir(t *testing.T) {
 			if again, err := privateDir(got, me); err != nil || again != got {
 				t.Errorf("the second time: %q, %v", again, err)
 			}
+		})
+	}
+}
+
+// TestShortSocketPath: where the path of the socket is too long for one below the state directory, the directories that it lies in
+// instead are the user's own, or the daemon is not started.
+func TestShortSocketPath(t *testing.T) {
+	const other = 12345
+	long := "/" + strings.Repeat("long/", 30) + "state"
+	for name, c := range map[string]struct {
+		base maker // of what stands in for /run
+		bad  bool
+	}{
+		"missing":              {base: func(*testing.T, string) {}},
+		"own":                  {base: mkdir(0o755, 0)},
+		"sticky":               {base: mkdir(0o1777, 0)},
+		"another's":            {base: mkdir(0o755, other), bad: true},
+		"others may write":     {base: mkdir(0o777, 0), bad: true},
+		"another's link":       {base: link(other), bad: true},
+		"another's xbuild":     {base: both(mkdir(0o1777, 0), sub("xbuild", other)), bad: true},
+		"link as xbuild":       {base: both(mkdir(0o1777, 0), linkBelow("xbuild")), bad: true},
+		"wide xbuild":          {base: both(mkdir(0o755, 0), sub("xbuild", 0))},
+		"another's in xbuild":  {base: both(mkdir(0o755, 0), both(sub("xbuild", 0), sub("xbuild/id", other))), bad: true},
+		"link in xbuild as id": {base: both(mkdir(0o755, 0), both(sub("xbuild", 0), linkBelow("xbuild/id"))), bad: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			base := filepath.Join(dir, "run")
+			c.base(t, base)
+			l := newLayout(dir + long)
+			if l.run != filepath.Join("/run", "xbuild", shortHash(l.state)) {
+				t.Fatalf("the socket is in %s", l.run)
+			}
+			l.run = filepath.Join(base, "xbuild", "id")
+			l.socket = "/short"
+			err := l.make()
+			if c.bad != (err != nil) {
+				t.Fatalf("error %v", err)
+			}
+			if c.bad {
+				if entries, _ := os.ReadDir(l.run); len(entries) > 0 {
+					t.Error("something was written")
+				}
+				return
+			}
+			wantMode(t, filepath.Dir(l.run), 0o700)
+			wantMode(t, l.run, 0o700)
 		})
 	}
 }
@@ -114,9 +161,11 @@ func link(uid int) maker {
 	}
 }
 
-func subLink(t *testing.T, dir string) {
-	mkdir(0o700, 0)(t, dir+".real")
-	must(t, os.Symlink(dir+".real", filepath.Join(dir, "xbuild-0")))
+func linkBelow(name string) maker {
+	return func(t *testing.T, dir string) {
+		mkdir(0o700, 0)(t, dir+".real")
+		must(t, os.Symlink(dir+".real", filepath.Join(dir, name)))
+	}
 }
 
 // TestForeignSocket: nothing is said to a process of another user that listens on the socket.

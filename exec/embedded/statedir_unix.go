@@ -59,6 +59,27 @@ func checkPrivate(dir string, uid int) error {
 	return os.Chmod(dir, 0o700)
 }
 
+// trustedBase refuses a directory in which another user could put another directory in place of one of this user: it belongs to
+// neither this user nor root, others may change its entries, or a link of another user leads there.
+func trustedBase(dir string, uid int) error {
+	if err := ownLink(dir, uid); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory", dir)
+	case !ownedBy(info, uid) && !ownedBy(info, 0):
+		return fmt.Errorf("%s belongs to another user; set XBUILD_STATE_DIR to a directory with a shorter path", dir)
+	case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
+		return fmt.Errorf("others may write in %s; set XBUILD_STATE_DIR to a directory with a shorter path", dir)
+	}
+	return nil
+}
+
 // ownLink refuses a path that leads through a symlink of another user, who could make it lead elsewhere.
 func ownLink(path string, uid int) error {
 	for p := path; ; p = filepath.Dir(p) {

@@ -156,19 +156,19 @@ func (m *Memory) lookAll(parts []*part) {
 			}
 		}
 	}
-	for i, t := range lookAt(todo) {
+	for i, t := range lookAt(todo, m.state) {
 		m.trees[todo[i]] = t
 	}
 }
 
 // lookAt looks at folders side by side.
-func lookAt(folders []folder) []tree {
+func lookAt(folders []folder, state string) []tree {
 	found := make([]tree, len(folders))
 	var group sync.WaitGroup
 	slots := make(chan struct{}, 16)
 	for i, f := range folders {
 		slots <- struct{}{}
-		group.Go(func() { found[i] = f.look(); <-slots })
+		group.Go(func() { found[i] = f.look(state); <-slots })
 	}
 	group.Wait()
 	return found
@@ -182,22 +182,23 @@ func (f folder) effective() folder {
 	return f
 }
 
-func (f folder) look() tree {
+// look reads the directory. state is xbuild's own, which is left out.
+func (f folder) look(state string) tree {
 	if f.Whole {
-		return look(f.Dir, nil)
+		return look(f.Dir, nil, state)
 	}
 	text, err := ignoreText(f.Dir, f.Dockerfile)
 	if err != nil {
 		return tree{err: err}
 	}
-	t := look(f.Dir, text)
+	t := look(f.Dir, text, state)
 	t.digest = hashOf(string(t.digest[:]), string(text))
 	return t
 }
 
 // watch is look, with the folder in which an ignore file of the Dockerfile's own may come and go.
-func (f folder) watch() tree {
-	t := f.effective().look()
+func (f folder) watch(state string) tree {
+	t := f.effective().look(state)
 	if f.Dockerfile == "" || t.err != nil {
 		return t
 	}

@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,6 +27,7 @@ import (
 // hash of all that a real one would read.
 type project struct {
 	dir, context, extra, dest, file string
+	state                           string // xbuild's own directory; empty for one outside the contexts
 
 	dockerText, stageName, program, node, secretID, baseDigest string
 	pinned                                                     bool
@@ -59,7 +61,7 @@ func newProject(dir string) *project {
 }
 
 func (p *project) open() *Memory {
-	m := Open(filepath.Join(p.dir, "state", "m.json"))
+	m := Open(cmp.Or(p.state, filepath.Join(p.dir, "state")), p.dir, nil)
 	m.racy, m.tick = testRacy, testTick
 	return m
 }

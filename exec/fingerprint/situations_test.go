@@ -96,6 +96,39 @@ func TestUnchanged(t *testing.T) {
 	}
 }
 
+// TestStateInContext: xbuild's own directory is no part of a context that it lies in, also if the first run makes it.
+func TestStateInContext(t *testing.T) {
+	for name, c := range map[string]struct {
+		state func(*project) string
+		there bool // before the first run
+	}{
+		"below":               {state: func(p *project) string { return filepath.Join(p.context, "sub", "state") }},
+		"below, and there":    {state: func(p *project) string { return filepath.Join(p.context, "sub", "state") }, there: true},
+		"of a named context":  {state: func(p *project) string { return filepath.Join(p.extra, "state") }},
+		"through a link":      {state: func(p *project) string { return filepath.Join(p.dir, "link", "other", "state") }},
+		"in an ignored place": {state: func(p *project) string { return filepath.Join(p.context, "ignored", "state") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := built(t, func(p *project) {
+				must(t, os.Symlink(p.context, filepath.Join(p.dir, "link")))
+				p.state = c.state(p)
+				if c.there {
+					must(t, os.MkdirAll(p.state, 0o700))
+				}
+			})
+			put(t, filepath.Join(p.state, "buildkit", "new"), "x")
+			if d := p.open().Check(context.Background(), p.plan(), "", p.world()); len(d.Unchanged) != 2 {
+				t.Errorf("unchanged: %v; %v", d.Unchanged, d.Why)
+			}
+			put(t, filepath.Join(p.context, "state2"), "x")
+			if d := p.open().Check(context.Background(), p.plan(), "", p.world()); len(d.Unchanged) != 0 {
+				t.Errorf("a new file of the context is not seen: %v", d.Unchanged)
+			}
+		})
+	}
+}
+
 // TestChanged lists what must cost a build, each alone.
 func TestChanged(t *testing.T) {
 	forged := func(t *testing.T, f string) {
@@ -150,7 +183,7 @@ func TestChanged(t *testing.T) {
 		},
 		"the tag is gone":             func(_ *testing.T, p *project) { delete(p.tags, tagName) },
 		"the tag names another image": func(_ *testing.T, p *project) { p.tags[tagName] = "sha256:00" },
-		"the memory is damaged":       func(t *testing.T, p *project) { put(t, filepath.Join(p.dir, "state/m.json"), "{}") },
+		"the memory is damaged":       func(t *testing.T, p *project) { put(t, p.open().file, "{}") },
 		"the memory is gone":          func(t *testing.T, p *project) { must(t, os.RemoveAll(filepath.Join(p.dir, "state"))) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -380,11 +413,11 @@ func TestUntrusted(t *testing.T) {
 		if _, err := os.Stat(dir); err != nil {
 			continue // not on this system
 		}
-		if got := look(dir, nil); got.err == nil {
+		if got := look(dir, nil, ""); got.err == nil {
 			t.Errorf("%s is trusted", dir)
 		}
 	}
-	if got := look(filepath.Join(t.TempDir(), "missing"), nil); got.err == nil {
+	if got := look(filepath.Join(t.TempDir(), "missing"), nil, ""); got.err == nil {
 		t.Error("a folder that is not there is trusted")
 	}
 }

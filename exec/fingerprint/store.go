@@ -28,8 +28,8 @@ const maxPlans = 8
 
 // Memory is what is remembered of one project. It is not safe for concurrent use.
 type Memory struct {
-	file string
-	data data
+	file, state string
+	data        data
 	// begin is when the first folder was looked at, trees what was found.
 	begin time.Time
 	trees map[folder]tree
@@ -62,15 +62,16 @@ type record struct {
 	Outputs []written
 }
 
-// Path is the file for the project whose build file lies in dir and has the given names, below the state folder.
-func Path(state, dir string, files []string) string {
+// fileOf is the file for a project; see [Open].
+func fileOf(state, dir string, files []string) string {
 	sum := sha256.Sum256([]byte(dir + "\x00" + strings.Join(files, "\x00")))
 	return filepath.Join(state, "unchanged", hex.EncodeToString(sum[:12])+".json")
 }
 
-// Open reads the memory of a project. A file that is missing, damaged or of another version is an empty memory.
-func Open(file string) *Memory {
-	m := &Memory{file: file, racy: racy, tick: tick}
+// Open reads the memory of the project whose build file lies in dir and has the given names. It is kept below the state directory,
+// which is not part of a context that it lies in. A file that is missing, damaged or of another version is an empty memory.
+func Open(state, dir string, files []string) *Memory {
+	m := &Memory{file: fileOf(state, dir, files), state: state, racy: racy, tick: tick}
 	m.data = m.load()
 	return m
 }

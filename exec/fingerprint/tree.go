@@ -56,6 +56,7 @@ var errUntrusted = errors.New("it is on a file system whose time stamps are not 
 // walker looks at one folder, with several goroutines.
 type walker struct {
 	root   string
+	state  string                         // below root; empty if it is not there
 	ignore *patternmatcher.PatternMatcher // nil: nothing is ignored
 	slots  chan struct{}                  // for goroutines beside the first
 
@@ -64,13 +65,13 @@ type walker struct {
 	devs  map[uint64]bool // file systems, true for those to be trusted
 }
 
-// look reads a folder and all below it but what the ignore file excludes.
-func look(root string, ignoreText []byte) tree {
+// look reads a directory and all below it but what the ignore file excludes, and xbuild's own directory, state.
+func look(root string, ignoreText []byte, state string) tree {
 	patterns, err := ignorefile.ReadAll(bytes.NewReader(ignoreText))
 	if err != nil {
 		return tree{err: fmt.Errorf("its ignore file cannot be parsed: %w", err)}
 	}
-	w := &walker{root: root, slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), devs: map[uint64]bool{}}
+	w := &walker{root: root, state: output.StateIn(state, root), slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), devs: map[uint64]bool{}}
 	if len(patterns) > 0 {
 		if w.ignore, err = patternmatcher.New(patterns); err != nil {
 			return tree{err: fmt.Errorf("its ignore file cannot be used: %w", err)}
@@ -125,7 +126,9 @@ func (w *walker) folder(rel string, info patternmatcher.MatchInfo, out bool) (di
 		w.fail(err)
 		return digest, true
 	}
-	children = slices.DeleteFunc(children, func(c child) bool { return output.IsStaging(c.name) })
+	children = slices.DeleteFunc(children, func(c child) bool {
+		return output.IsStaging(c.name) || w.state != "" && filepath.Join(rel, c.name) == w.state
+	})
 	slices.SortFunc(children, func(a, b child) int { return cmpString(a.name, b.name) })
 	var group sync.WaitGroup
 	var dev uint64 // the last one that was trusted

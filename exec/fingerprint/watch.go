@@ -21,7 +21,7 @@ func (d *Decision) Reading() {
 			}
 		}
 	}
-	d.watched, d.calm = watchAll(folders), map[folder]bool{}
+	d.watched, d.calm = watchAll(folders, d.memory.state), map[folder]bool{}
 	newest := int64(0)
 	for _, t := range d.watched {
 		newest = max(newest, t.newestFolder)
@@ -29,7 +29,7 @@ func (d *Decision) Reading() {
 	// What happens next must give another time than what the run itself just did.
 	if wait := d.memory.tick - time.Duration(time.Now().UnixNano()-newest); wait > 0 && len(folders) > 0 {
 		time.Sleep(min(wait, d.memory.tick))
-		d.watched = watchAll(folders)
+		d.watched = watchAll(folders, d.memory.state)
 	}
 }
 
@@ -39,13 +39,13 @@ func (d *Decision) Read() {
 	for f := range d.watched {
 		folders = append(folders, f)
 	}
-	for f, now := range watchAll(folders) {
+	for f, now := range watchAll(folders, d.memory.state) {
 		then, first := d.watched[f], d.memory.trees[f.effective()]
 		d.calm[f] = now.err == nil && then.err == nil && now.digest == then.digest && now.folders == then.folders && then.digest == first.digest
 	}
 }
 
-func watchAll(folders []folder) map[folder]tree {
+func watchAll(folders []folder, state string) map[folder]tree {
 	out := map[folder]tree{}
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -53,7 +53,7 @@ func watchAll(folders []folder) map[folder]tree {
 	for _, f := range folders {
 		slots <- struct{}{}
 		group.Go(func() {
-			t := f.watch()
+			t := f.watch(state)
 			mu.Lock()
 			out[f] = t
 			mu.Unlock()

@@ -121,3 +121,35 @@ func nearest(path string) string {
 // IsStaging reports whether a file name is that of a staging folder. Whoever reads a folder in which a destination
 // lies, such as a build context, must leave these out: their names differ from run to run.
 func IsStaging(name string) bool { return strings.HasPrefix(name, StagePrefix) }
+
+// StateIn is the path of xbuild's state directory below a directory that is read, such as a build context; empty if it does not lie
+// in it. Whoever reads such a directory must leave it out: it changes with every run, and is no part of the project.
+func StateIn(state, dir string) string {
+	if state == "" {
+		return ""
+	}
+	realDir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return ""
+	}
+	if state, err = filepath.Abs(state); err != nil {
+		return ""
+	}
+	above, missing := state, "" // the first run makes it
+	for {
+		real, err := filepath.EvalSymlinks(above)
+		if err == nil {
+			state = filepath.Join(real, missing)
+			break
+		}
+		if above == filepath.Dir(above) {
+			return ""
+		}
+		above, missing = filepath.Dir(above), filepath.Join(filepath.Base(above), missing)
+	}
+	rel, err := filepath.Rel(realDir, state)
+	if err != nil || !filepath.IsLocal(rel) || rel == "." {
+		return ""
+	}
+	return rel
+}

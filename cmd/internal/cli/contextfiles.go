@@ -17,6 +17,7 @@ import (
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 
+	"github.com/xbuild/xbuild/exec/output"
 	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/plan/dockerfile"
@@ -24,14 +25,14 @@ import (
 )
 
 // filesFacts looks at the files of contexts; nil if there are none to look at. What cannot be read says nothing: the build will
-// tell.
-func filesFacts(wants []plan.FilesWant) map[plan.Context]plan.FilesFact {
+// tell. state is xbuild's own directory, which is no part of a context.
+func filesFacts(wants []plan.FilesWant, state string) map[plan.Context]plan.FilesFact {
 	if len(wants) == 0 {
 		return nil
 	}
 	facts := make([]plan.FilesFact, len(wants))
 	parallel.Each(len(wants), func(i int) {
-		l := &filesLook{want: wants[i], runs: slices.Clone(wants[i].Runs), programs: map[string][]string{}}
+		l := &filesLook{want: wants[i], runs: slices.Clone(wants[i].Runs), programs: map[string][]string{}, state: output.StateIn(state, wants[i].Dir)}
 		facts[i] = l.look()
 	})
 	out := map[plan.Context]plan.FilesFact{}
@@ -45,6 +46,8 @@ func filesFacts(wants []plan.FilesWant) map[plan.Context]plan.FilesFact {
 type filesLook struct {
 	want plan.FilesWant
 	fact plan.FilesFact
+	// state is xbuild's own directory below that of the context; empty if it is not there.
+	state string
 	// runs are given to go run; programs are the Go files, by folder.
 	runs     []string
 	programs map[string][]string
@@ -59,6 +62,8 @@ func (l *filesLook) look() plan.FilesFact {
 		switch {
 		case err != nil:
 			return nil
+		case l.state != "" && rel == filepath.ToSlash(l.state):
+			return fs.SkipDir
 		case d.IsDir():
 			return intoFolder(rel, d.Name(), ignore)
 		case !d.Type().IsRegular():

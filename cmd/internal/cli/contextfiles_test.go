@@ -37,7 +37,7 @@ func TestUsesC(t *testing.T) {
 			dir := t.TempDir()
 			writeFiles(t, dir, tc.files)
 			key := plan.Context{Dir: dir, Dockerfile: filepath.Join(dir, "Dockerfile")}
-			if got := filesFacts([]plan.FilesWant{{Context: key, Cgo: true}})[key].UsesC; got != tc.want {
+			if got := filesFacts([]plan.FilesWant{{Context: key, Cgo: true}}, "")[key].UsesC; got != tc.want {
 				t.Errorf("%q, want %q", got, tc.want)
 			}
 		})
@@ -92,7 +92,7 @@ func TestProbes(t *testing.T) {
 			dir := t.TempDir()
 			writeFiles(t, dir, tc.files)
 			key := plan.Context{Dir: dir}
-			fact := filesFacts([]plan.FilesWant{{Context: key, Scripts: true, Runs: strings.Fields(tc.runs)}})[key]
+			fact := filesFacts([]plan.FilesWant{{Context: key, Scripts: true, Runs: strings.Fields(tc.runs)}}, "")[key]
 			got := strings.TrimSpace(fact.Probe + " " + fact.ProbeWhat)
 			if !fact.Scripts {
 				got = "unknown"
@@ -101,5 +101,21 @@ func TestProbes(t *testing.T) {
 				t.Errorf("%q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestStateIsNoContext: what lies in xbuild's own directory says nothing of a context.
+func TestStateIsNoContext(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"state/store/build.sh": "uname -m\n", "state2/ok.sh": "true\n"})
+	key := plan.Context{Dir: dir}
+	look := func(state string) string {
+		return filesFacts([]plan.FilesWant{{Context: key, Scripts: true}}, state)[key].Probe
+	}
+	if got := look(filepath.Join(dir, "state")); got != "" {
+		t.Errorf("%q of the state directory was looked at", got)
+	}
+	if got := look(filepath.Join(dir, "state2")); got != "state/store/build.sh:1" {
+		t.Errorf("%q, want state/store/build.sh:1", got)
 	}
 }

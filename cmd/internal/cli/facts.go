@@ -19,7 +19,7 @@ import (
 // makePlan reads what the plan needs to know about the world and makes it. b may be nil: the node is then assumed, and
 // base images stay unknown. Problems are printed.
 func (a *app) makePlan(ctx context.Context, cfg *schema.Config, req plan.Request, choices []plan.Choice, b exec.Backend) (*plan.Plan, error) {
-	facts, err := gather(ctx, cfg, req, choices, b)
+	facts, err := gather(ctx, a.stateDir(), cfg, req, choices, b)
 	if err != nil {
 		return nil, err
 	}
@@ -35,11 +35,11 @@ func (a *app) planWith(cfg *schema.Config, req plan.Request, facts plan.Facts) (
 	return p, a.report(diags.Sorted(), plan.Sources(cfg, facts))
 }
 
-// gather reads what a plan needs to know about the world. The choices are those of the request.
-func gather(ctx context.Context, cfg *schema.Config, req plan.Request, choices []plan.Choice, b exec.Backend) (plan.Facts, error) {
+// gather reads what a plan needs to know about the world; state is xbuild's own directory. The choices are those of the request.
+func gather(ctx context.Context, state string, cfg *schema.Config, req plan.Request, choices []plan.Choice, b exec.Backend) (plan.Facts, error) {
 	facts := plan.Facts{Dockerfiles: readDockerfiles(choices), Local: schema.Platform{OS: "linux", Arch: runtime.GOARCH}}
 	if b == nil {
-		facts.Files = filesFacts(plan.Needs(cfg, req, facts).Files)
+		facts.Files = filesFacts(plan.Needs(cfg, req, facts).Files, state)
 		return facts, nil
 	}
 	node, err := b.Node(ctx)
@@ -48,7 +48,7 @@ func gather(ctx context.Context, cfg *schema.Config, req plan.Request, choices [
 	}
 	facts.Nodes = []plan.NodeFact{node}
 	want := plan.Needs(cfg, req, facts)
-	facts.Files = filesFacts(want.Files)
+	facts.Files = filesFacts(want.Files, state)
 	if len(want.Images) > 0 {
 		facts.Images, err = b.Images(ctx, want.Images)
 	}

@@ -21,13 +21,15 @@ import (
 // history is what a run knows of the runs before it.
 type history struct {
 	memory *fingerprint.Memory
+	state  string // xbuild's own directory
 	world  fingerprint.World
 }
 
 // history opens the memory of a project.
 func (a *app) history(cfg *schema.Config) *history {
 	return &history{
-		memory: fingerprint.Open(fingerprint.Path(a.stateDir(), cfg.Dir, cfg.Files)),
+		state:  a.stateDir(),
+		memory: fingerprint.Open(a.stateDir(), cfg.Dir, cfg.Files),
 		world: fingerprint.World{Program: program(), Endpoint: a.endpoint(), Tag: buildkit.Tags(""),
 			Owner: fmt.Sprint(output.OwnerFromEnv(a.getenv, os.Geteuid()))},
 	}
@@ -67,7 +69,7 @@ func (h *history) guess(ctx context.Context, cfg *schema.Config, req plan.Reques
 		return g
 	}
 	want := plan.Needs(cfg, req, g.facts)
-	g.facts.Files = filesFacts(want.Files)
+	g.facts.Files = filesFacts(want.Files, h.state)
 	for _, ref := range want.Images {
 		img, ok := h.memory.Image(ref)
 		if !ok {
@@ -115,7 +117,7 @@ func planID(cfg *schema.Config, req plan.Request, facts plan.Facts, allow []stri
 
 // planFresh plans for the node behind b, or takes the guess if the world is as it was.
 func (a *app) planFresh(ctx context.Context, cfg *schema.Config, req plan.Request, b exec.Backend, h *history, g *guess, allow []string) (*job, error) {
-	facts, err := gather(ctx, cfg, req, plan.Choices(cfg, req), b)
+	facts, err := gather(ctx, a.stateDir(), cfg, req, plan.Choices(cfg, req), b)
 	if err != nil {
 		return nil, err
 	}

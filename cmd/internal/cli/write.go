@@ -70,7 +70,7 @@ func (a *app) edits(ctx context.Context, in *inputFlags, cfg *schema.Config, req
 	if err := a.checkReading(in, cfg, choices); err != nil {
 		return nil, err
 	}
-	facts, err := gather(ctx, cfg, all, choices, b)
+	facts, err := gather(ctx, a.stateDir(), cfg, all, choices, b)
 	if err != nil {
 		return nil, a.orInterrupted(ctx, err)
 	}
