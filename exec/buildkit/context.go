@@ -21,7 +21,7 @@ import (
 	"github.com/xbuild/xbuild/internal/regular"
 )
 
-// dirSource serves folders to the daemon by name. Folders may be added while the session runs.
+// dirSource serves directories to the daemon by name. Directories may be added while the session runs.
 type dirSource struct {
 	// state is xbuild's own directory, which is in no context.
 	state string
@@ -39,13 +39,13 @@ func newDirSource(state string) *dirSource {
 	return &dirSource{state: state, dirs: map[string]servedDir{}}
 }
 
-// servedName is the name under which a session serves what a text stands for: the path of a folder, or what is read of folders.
+// servedName is the name under which a session serves what a text stands for: the path of a directory, or what is read of directories.
 func servedName(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:12])
 }
 
-// add makes a folder readable for the daemon and returns its name, which depends only on the path.
+// add makes a directory readable for the daemon and returns its name, which depends only on the path.
 func (d *dirSource) add(path string) (string, error) {
 	name := servedName(path)
 	d.mu.Lock()
@@ -63,7 +63,7 @@ func (d *dirSource) add(path string) (string, error) {
 		return "", fmt.Errorf("context folder %s cannot be read: %w", path, err)
 	}
 	state := output.StateIn(d.state, path)
-	// Neither the user's ids nor the staging folder of a run that is going on must enter cache keys.
+	// Neither the user's ids nor the staging directory of a run that is going on must enter cache keys.
 	f, err = fsutil.NewFilterFS(f, &fsutil.FilterOpt{Map: func(p string, st *fstypes.Stat) fsutil.MapResult {
 		if output.IsStaging(filepath.Base(p)) || state != "" && filepath.FromSlash(p) == state {
 			return fsutil.MapResultSkipDir
@@ -78,7 +78,7 @@ func (d *dirSource) add(path string) (string, error) {
 	return name, nil
 }
 
-// readable is a folder in which a file that cannot be read is an error. What sends files would send an empty one in its place.
+// readable is a directory in which a file that cannot be read is an error. What sends files would send an empty one in its place.
 type readable struct{ fsutil.FS }
 
 // Walk implements [fsutil.FS].
@@ -114,7 +114,7 @@ func (e readableEntry) Info() (fs.FileInfo, error) {
 	return info, f.Close()
 }
 
-// offer serves a folder under a name.
+// offer serves a directory under a name.
 func (d *dirSource) offer(name string, dir servedDir) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -129,7 +129,7 @@ func (d *dirSource) LookupDir(name string) (fsutil.FS, bool) {
 	return f.fs, ok
 }
 
-// path returns the folder that was added under a name.
+// path returns the directory that was added under a name.
 func (d *dirSource) path(name string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -137,7 +137,7 @@ func (d *dirSource) path(name string) string {
 }
 
 // ignoreFile returns the text of the ignore file for a context: the Dockerfile's own one, if there is one, else that of
-// the folder. No file is no text.
+// the directory. No file is no text.
 func ignoreFile(dir, dockerfile string) ([]byte, error) {
 	names := []string{filepath.Join(dir, ".dockerignore")}
 	if dockerfile != "" {

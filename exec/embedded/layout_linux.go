@@ -21,7 +21,7 @@ var storeFormat = storeRoot
 // maxSocketPath is what fits into sockaddr_un, with its final zero.
 const maxSocketPath = 107
 
-// layout is where the daemon of one state folder keeps its files.
+// layout is where the daemon of one state directory keeps its files.
 type layout struct {
 	state, root, tmp, log string
 	run, socket           string
@@ -40,7 +40,7 @@ func newLayout(state string) layout {
 	l.tmp = filepath.Join(l.root, "tmp")
 	l.socket = socketIn(l.run)
 	if len(l.socket) > maxSocketPath {
-		// The folder that a login session gives an ordinary user, if there is one; see make.
+		// The directory that a login session gives an ordinary user, if there is one; see make.
 		base := "/run"
 		if os.Geteuid() != 0 {
 			base = cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), l.state)
@@ -57,7 +57,7 @@ func newLayout(state string) layout {
 
 func socketIn(run string) string { return filepath.Join(run, "xbuild-"+protocol+".sock") }
 
-// make creates the folders. Nobody else can enter them: the socket gives whoever reaches it all that the daemon can do.
+// make creates the directories. Nobody else can enter them: the socket gives whoever reaches it all that the daemon can do.
 func (l layout) make() error {
 	if len(l.socket) > maxSocketPath {
 		return fmt.Errorf("%s is longer than the %d characters that the path of a socket can have", l.socket, maxSocketPath)

@@ -40,7 +40,7 @@ type Decision struct {
 	id     string     // of what the plan was made from; empty if it must not be recalled
 	parts  []*part
 	judged map[plan.Use]*judged
-	// watched are the folders of the builds that run, as they were when the run began to read; calm those that were the same
+	// watched are the directories of the builds that run, as they were when the run began to read; calm those that were the same
 	// when it had read them.
 	watched map[folder]tree
 	calm    map[folder]bool
@@ -53,14 +53,14 @@ type judged struct {
 	why string
 	// newest is the latest change time of a file it reads.
 	newest int64
-	// reads are the folders that it reads, by itself or through links.
+	// reads are the directories that it reads, by itself or through links.
 	reads []folder
 }
 
 // Check looks at everything that the requested builds of the plan read and wrote. It changes nothing. id is the [Hash] of all
 // that the plan was made from, so that [Memory.Recall] can do without it the next time; empty if that changes from run to run.
 //
-// Folders are looked at once in the life of a Memory.
+// Directories are looked at once in the life of a Memory.
 func (m *Memory) Check(ctx context.Context, p *plan.Plan, id string, w World) *Decision {
 	d := m.decide(ctx, partsOf(p), w)
 	d.plan, d.id = p, id
@@ -141,7 +141,7 @@ func (d *Decision) Force() {
 	d.Unchanged, d.Outputs = nil, nil
 }
 
-// lookAll looks at every context folder of the builds that was not looked at yet.
+// lookAll looks at every context directory of the builds that was not looked at yet.
 func (m *Memory) lookAll(parts []*part) {
 	if m.begin.IsZero() {
 		m.begin, m.trees = time.Now(), map[folder]tree{}
@@ -161,7 +161,7 @@ func (m *Memory) lookAll(parts []*part) {
 	}
 }
 
-// lookAt looks at folders side by side.
+// lookAt looks at directories side by side.
 func lookAt(folders []folder, state string) []tree {
 	found := make([]tree, len(folders))
 	var group sync.WaitGroup
@@ -174,7 +174,7 @@ func lookAt(folders []folder, state string) []tree {
 	return found
 }
 
-// effective is the folder without a Dockerfile that has no ignore file of its own, so that one look serves many.
+// effective is the directory without a Dockerfile that has no ignore file of its own, so that one look serves many.
 func (f folder) effective() folder {
 	if _, err := os.Lstat(f.Dockerfile + ".dockerignore"); f.Dockerfile != "" && os.IsNotExist(err) {
 		f.Dockerfile = ""
@@ -196,7 +196,7 @@ func (f folder) look(state string) tree {
 	return t
 }
 
-// watch is look, with the folder in which an ignore file of the Dockerfile's own may come and go.
+// watch is look, with the directory in which an ignore file of the Dockerfile's own may come and go.
 func (f folder) watch(state string) tree {
 	t := f.effective().look(state)
 	if f.Dockerfile == "" || t.err != nil {

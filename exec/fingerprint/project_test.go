@@ -132,7 +132,7 @@ func (p *project) result(platform string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// readAsBuildKit reads a folder through the very filter with which BuildKit's client serves it.
+// readAsBuildKit reads a directory through the very filter with which BuildKit's client serves it.
 func readAsBuildKit(write func([]byte) (int, error), dir string, exclude []string) error {
 	f, err := fsutil.NewFS(dir)
 	if err != nil {
@@ -210,7 +210,7 @@ func (p *project) build(d *Decision, pl *plan.Plan, meanwhile ...func()) (*exec.
 	d.Read()
 	done, err := s.Commit(moves)
 	if err != nil {
-		// An edit left something in the way, such as a folder where a file goes. The user clears it up.
+		// An edit left something in the way, such as a directory where a file goes. The user clears it up.
 		return &exec.Report{Err: err}, os.RemoveAll(p.dest)
 	}
 	res.Unchanged = true

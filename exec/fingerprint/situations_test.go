@@ -199,7 +199,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// TestRetargeted: the output folder is a link, and leads to another folder now, in which nothing is.
+// TestRetargeted: the output directory is a link, and leads to another directory now, in which nothing is.
 func TestRetargeted(t *testing.T) {
 	p := built(t, func(p *project) {
 		must(t, os.Mkdir(p.dest+".1", 0o755))

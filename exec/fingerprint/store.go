@@ -30,7 +30,7 @@ const maxPlans = 8
 type Memory struct {
 	file, state string
 	data        data
-	// begin is when the first folder was looked at, trees what was found.
+	// begin is when the first directory was looked at, trees what was found.
 	begin time.Time
 	trees map[folder]tree
 	// racy is [racy], and tick is [tick], but for tests.

@@ -39,12 +39,12 @@ func (s *stamp) append(b []byte) []byte {
 	return b
 }
 
-// tree is a folder as it was found.
+// tree is a directory as it was found.
 type tree struct {
 	digest [sha256.Size]byte
 	// newest is the latest change time of a file.
 	newest int64
-	// folders identifies the times of all folders, newestFolder is the latest of them. They tell that a file came and went.
+	// directories identifies the times of all directories, newestFolder is the latest of them. They tell that a file came and went.
 	folders      [sha256.Size]byte
 	newestFolder int64
 	err          error // why it cannot be looked at, or not be trusted
@@ -53,7 +53,7 @@ type tree struct {
 // errUntrusted says that a file system may change a file without another change time.
 var errUntrusted = errors.New("it is on a file system whose time stamps are not reliable enough")
 
-// walker looks at one folder, with several goroutines.
+// walker looks at one directory, with several goroutines.
 type walker struct {
 	root   string
 	state  string                         // below root; empty if it is not there
@@ -87,7 +87,7 @@ func look(root string, ignoreText []byte, state string) tree {
 	return w.found
 }
 
-// saw notes the times of a folder. The order does not count.
+// saw notes the times of a directory. The order does not count.
 func (w *walker) saw(rel string, s *stamp) {
 	sum := hashOf(rel, string(s.append(nil)))
 	w.mu.Lock()
@@ -106,19 +106,19 @@ func (w *walker) fail(err error) {
 	}
 }
 
-// child is an entry of a folder.
+// child is an entry of a directory.
 type child struct {
 	name   string
 	stamp  stamp
 	folder bool
 	link   bool
 	info   patternmatcher.MatchInfo
-	out    bool // the ignore file excludes it; of a folder something may be left in it
+	out    bool // the ignore file excludes it; of a directory something may be left in it
 	digest [sha256.Size]byte
 	empty  bool
 }
 
-// folder hashes the entries of one folder, by name. empty reports that nothing is in it that counts.
+// directory hashes the entries of one directory, by name. empty reports that nothing is in it that counts.
 func (w *walker) folder(rel string, info patternmatcher.MatchInfo, out bool) (digest [sha256.Size]byte, empty bool) {
 	path := filepath.Join(w.root, rel)
 	children, err := list(path, rel == "")
@@ -175,7 +175,7 @@ func (w *walker) judge(c *child, at string, parent patternmatcher.MatchInfo) (er
 	return err
 }
 
-// sum hashes what counts of the entries of a folder. Times of folders do not: what is in them tells.
+// sum hashes what counts of the entries of a directory. Times of directories do not: what is in them tells.
 func (w *walker) sum(children []child) (digest [sha256.Size]byte, empty bool) {
 	var newest int64
 	buf := make([]byte, 0, len(children)*64)
@@ -200,7 +200,7 @@ func (w *walker) sum(children []child) (digest [sha256.Size]byte, empty bool) {
 	return sha256.Sum256(buf), len(buf) == 0
 }
 
-// trust refuses file systems that are not to be trusted. An entry may lie on another one than its folder.
+// trust refuses file systems that are not to be trusted. An entry may lie on another one than its directory.
 func (w *walker) trust(folder string, c *child) error {
 	path := filepath.Join(folder, c.name)
 	if c.link {
@@ -230,7 +230,7 @@ func cmpString(a, b string) int {
 }
 
 // ignoreText is the text of the ignore file that holds for a context: the Dockerfile's own one if there is one, else that
-// of the folder.
+// of the directory.
 func ignoreText(dir, dockerfile string) ([]byte, error) {
 	if dockerfile != "" {
 		text, err := regular.ReadFile(dockerfile + ".dockerignore")

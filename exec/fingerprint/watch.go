@@ -7,7 +7,7 @@ import (
 )
 
 // A file that comes while a build reads its context, and goes again, leaves no trace in the files that are there before and
-// after; only the times of its folder tell. Those change with the run's own doings too, which is why they are not part of a
+// after; only the times of its directory tell. Those change with the run's own doings too, which is why they are not part of a
 // key, and why the run says when it reads.
 
 // Reading must be called when the run begins to read, before it reads anything.

@@ -110,7 +110,7 @@ func copyFile(from, to string, owner Owner) error {
 	return copyBetween(src, filepath.Base(from), dst, filepath.Base(to), owner)
 }
 
-// nearest is the innermost folder on the way to path that exists.
+// nearest is the innermost directory on the way to path that exists.
 func nearest(path string) string {
 	for !isDir(path) && path != filepath.Dir(path) {
 		path = filepath.Dir(path)
@@ -118,7 +118,7 @@ func nearest(path string) string {
 	return path
 }
 
-// IsStaging reports whether a file name is that of a staging folder. Whoever reads a folder in which a destination
+// IsStaging reports whether a file name is that of a staging directory. Whoever reads a directory in which a destination
 // lies, such as a build context, must leave these out: their names differ from run to run.
 func IsStaging(name string) bool { return strings.HasPrefix(name, StagePrefix) }
 

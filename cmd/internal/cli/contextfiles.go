@@ -48,7 +48,7 @@ type filesLook struct {
 	fact plan.FilesFact
 	// state is xbuild's own directory below that of the context; empty if it is not there.
 	state string
-	// runs are given to go run; programs are the Go files, by folder.
+	// runs are given to go run; programs are the Go files, by directory.
 	runs     []string
 	programs map[string][]string
 }
@@ -158,7 +158,7 @@ func (l *filesLook) runPrograms() bool {
 }
 
 // program finds the files of a program by its path. Where it starts is not known, nor which part of it is the module's name, so
-// all folders that the end of the path fits count.
+// all directories that the end of the path fits count.
 func (l *filesLook) program(p string) []string {
 	for rest := p; ; {
 		var out []string
@@ -200,7 +200,7 @@ func isScript(path, name string) bool {
 	return err == nil && bytes.HasPrefix(text, []byte("#!"))
 }
 
-// intoFolder says whether Go, and the build, look into a folder.
+// intoFolder says whether Go, and the build, look into a directory.
 func intoFolder(rel, name string, ignore *patternmatcher.PatternMatcher) error {
 	if rel == "." {
 		return nil

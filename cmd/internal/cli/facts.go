@@ -88,7 +88,7 @@ func readDockerfile(v *schema.Build) plan.DockerfileFact {
 	return plan.DockerfileFact{Text: string(text)}
 }
 
-// missingDockerfile says why a Dockerfile of this machine cannot be read: its context is no folder, or it is not there.
+// missingDockerfile says why a Dockerfile of this machine cannot be read: its context is no directory, or it is not there.
 func missingDockerfile(v *schema.Build, err error) plan.DockerfileFact {
 	fact := plan.DockerfileFact{Err: errText(err).Error()}
 	if !filepath.IsAbs(v.Context) {
