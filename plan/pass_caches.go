@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/distribution/reference"
 
@@ -21,31 +20,31 @@ import (
 // how the one that wrote it was split, and tries the target's own part first.
 func (p *planner) scopeCaches() {
 	p.checkCacheTypes()
-	writers, images := p.cacheWriters(), sync.OnceValue(p.imageNames)
+	places := &cachePlaces{full: map[string]string{}, part: map[[2]string]string{}}
+	writers, images := p.cacheWriters(places), imageNames(p.cfg.Targets)
 	for i := range p.plan.Builds {
 		b := &p.plan.Builds[i]
 		for _, c := range b.Values.CacheTo {
-			if place := cachePlace(c, "dest"); place != "" && len(addOnce(writers[place], b.Target)) > 1 {
-				c = cachePart(c, "dest", b.Target)
+			if place := places.of(c, "dest"); place != "" && len(addOnce(writers[place], b.Target)) > 1 {
+				c = places.partOf(c, "dest", b.Target)
 			}
 			b.CacheTo = append(b.CacheTo, c)
 		}
 		for _, c := range b.Values.CacheFrom {
-			for _, name := range partsToRead(c, b.Target, writers, images) {
-				b.CacheFrom = append(b.CacheFrom, cachePart(c, "src", name))
+			for _, name := range partsToRead(c, places.of(c, "src"), b.Target, writers, images) {
+				b.CacheFrom = append(b.CacheFrom, places.partOf(c, "src", name))
 			}
 			b.CacheFrom = append(b.CacheFrom, c)
 		}
 	}
 }
 
-// partsToRead are the targets whose parts of a place a target reads before the place itself. images are the names of the build
-// file's images: a cache inside of one of them has its tag and no other.
-func partsToRead(c schema.Cache, target string, writers map[string][]string, images func() map[string]bool) []string {
-	place := cachePlace(c, "src")
+// partsToRead are the targets whose parts of a place a target reads before the place itself. images are those of the build
+// file: a cache inside of one of them has its tag and no other.
+func partsToRead(c schema.Cache, place, target string, writers map[string][]string, images images) []string {
 	all := writers[place]
 	switch {
-	case place == "" || len(all) == 1 || c.Type == "registry" && images()[schema.FullName(c.Attrs["ref"])]:
+	case place == "" || len(all) == 1 || c.Type == "registry" && images.named(c.Attrs["ref"]):
 		return nil
 	case len(all) == 0 || slices.Contains(all, target):
 		return []string{target}
@@ -53,23 +52,39 @@ func partsToRead(c schema.Cache, target string, writers map[string][]string, ima
 	return all
 }
 
-// imageNames are the full names of the images of all targets.
-func (p *planner) imageNames() map[string]bool {
-	out := map[string]bool{}
-	for _, t := range p.cfg.Targets {
+// images are the tags of all targets, by what follows their last slash: two spellings of one name have that in common, and to make
+// full names of all of them takes long.
+type images map[string][]string
+
+func imageNames(targets []*schema.Target) images {
+	out := images{}
+	for _, t := range targets {
 		for _, tag := range t.Base.Tags {
-			out[schema.FullName(tag)] = true
+			out[lastPart(tag)] = append(out[lastPart(tag)], tag)
 		}
 	}
 	return out
 }
 
+// named reports whether a reference names one of the images.
+func (m images) named(ref string) bool {
+	return slices.ContainsFunc(m[lastPart(ref)], func(tag string) bool { return schema.FullName(tag) == schema.FullName(ref) })
+}
+
+// lastPart is what follows the last slash of a name, with its tag.
+func lastPart(name string) string {
+	if name = name[strings.LastIndexByte(name, '/')+1:]; strings.ContainsAny(name, ":@") {
+		return name
+	}
+	return name + ":latest"
+}
+
 // cacheWriters are the targets of the build file that write to each place, in source order.
-func (p *planner) cacheWriters() map[string][]string {
+func (p *planner) cacheWriters(places *cachePlaces) map[string][]string {
 	writers := map[string][]string{}
 	add := func(target string, caches []schema.Cache) {
 		for _, c := range caches {
-			if place := cachePlace(c, "dest"); place != "" {
+			if place := places.of(c, "dest"); place != "" {
 				writers[place] = addOnce(writers[place], target)
 			}
 		}
@@ -115,17 +130,30 @@ func (p *planner) checkCacheTypes() {
 	}
 }
 
-// cachePlace identifies what a cache option points at; empty if it is not a place of its own. dir is the option that
-// names the folder of a local cache.
-func cachePlace(c schema.Cache, dir string) string {
+// cachePlaces keeps what was made of references, which takes long: a build file gives one to many targets, and a target to each of its
+// platforms.
+type cachePlaces struct {
+	full map[string]string    // the full name by the reference, "" if it is not valid
+	part map[[2]string]string // the reference of a target's part, by the reference and the target
+}
+
+// of identifies what a cache option points at; empty if it is not a place of its own. dir is the option that names the
+// directory of a local cache.
+func (p *cachePlaces) of(c schema.Cache, dir string) string {
 	var parts []string
 	switch c.Type {
 	case "registry":
-		ref, err := reference.ParseNormalizedNamed(c.Attrs["ref"])
-		if err != nil {
+		full, known := p.full[c.Attrs["ref"]]
+		if !known {
+			if ref, err := reference.ParseNormalizedNamed(c.Attrs["ref"]); err == nil {
+				full = reference.TagNameOnly(ref).String()
+			}
+			p.full[c.Attrs["ref"]] = full
+		}
+		if full == "" {
 			return ""
 		}
-		parts = []string{reference.TagNameOnly(ref).String()}
+		parts = []string{full}
 	case "local":
 		parts = []string{filepath.Clean(c.Attrs[dir]), c.Attrs["tag"]}
 	case "gha":
@@ -146,8 +174,8 @@ const (
 	maxTag           = 128
 )
 
-// cachePart is the part of a place that belongs to one target.
-func cachePart(c schema.Cache, dir, target string) schema.Cache {
+// partOf is the part of a place that belongs to one target.
+func (p *cachePlaces) partOf(c schema.Cache, dir, target string) schema.Cache {
 	if c.Attrs = maps.Clone(c.Attrs); c.Attrs == nil {
 		c.Attrs = map[string]string{}
 	}
@@ -160,18 +188,13 @@ func cachePart(c schema.Cache, dir, target string) schema.Cache {
 	}
 	switch c.Type {
 	case "registry":
-		ref, err := reference.ParseNormalizedNamed(c.Attrs["ref"])
-		if err != nil {
-			return c
+		key := [2]string{c.Attrs["ref"], target}
+		ref, known := p.part[key]
+		if !known {
+			ref = refOfPart(c.Attrs["ref"], target)
+			p.part[key] = ref
 		}
-		tag := "latest"
-		if t, ok := ref.(reference.Tagged); ok {
-			tag = t.Tag()
-		}
-		tag = tag[:min(len(tag), max(1, maxTag-len(target)-1))] + "-" + target
-		if tagged, err := reference.WithTag(reference.TrimNamed(ref), tag[:min(len(tag), maxTag)]); err == nil {
-			c.Attrs["ref"] = reference.FamiliarString(tagged)
-		}
+		c.Attrs["ref"] = ref
 	case "local":
 		c.Attrs[dir] = filepath.Join(c.Attrs[dir], target)
 	case "gha":
@@ -180,4 +203,22 @@ func cachePart(c schema.Cache, dir, target string) schema.Cache {
 		suffix("name")
 	}
 	return c
+}
+
+// refOfPart is a reference with the target in its tag; what is no valid reference stays as it is.
+func refOfPart(name, target string) string {
+	ref, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return name
+	}
+	tag := "latest"
+	if t, ok := ref.(reference.Tagged); ok {
+		tag = t.Tag()
+	}
+	tag = tag[:min(len(tag), max(1, maxTag-len(target)-1))] + "-" + target
+	tagged, err := reference.WithTag(reference.TrimNamed(ref), tag[:min(len(tag), maxTag)])
+	if err != nil {
+		return name
+	}
+	return reference.FamiliarString(tagged)
 }

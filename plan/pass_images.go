@@ -12,26 +12,32 @@ import (
 
 // checkImages refuses images whose tags or annotations would not say what the target means.
 func (p *planner) checkImages() {
+	builds := map[*schema.Target][]*build{}
+	for _, b := range p.builds {
+		if b.requested {
+			builds[b.target] = append(builds[b.target], b)
+		}
+	}
 	for i := range p.plan.Targets {
 		t := &p.plan.Targets[i]
 		if !t.Requested {
 			continue
 		}
-		p.checkIndexAnnotations(t)
+		p.checkIndexAnnotations(t, builds[p.targets[t.Name]])
 		if !p.cfg.Bake() && !p.req.PartialTags { // Bake files mean what they mean to the peer
-			p.checkPartialTags(t)
+			p.checkPartialTags(t, builds[p.targets[t.Name]])
 		}
 	}
 }
 
 // checkPartialTags refuses to let a tag that names an index name a part of it: whoever pulls it for the other platforms
 // would find nothing, or what an earlier run left.
-func (p *planner) checkPartialTags(t *Target) {
+func (p *planner) checkPartialTags(t *Target, builds []*build) {
 	cfg := p.targets[t.Name]
 	var built []string
 	tags := map[string]int{}
-	for _, b := range p.builds {
-		if b.target == cfg && b.requested && pushesTags(b.values) {
+	for _, b := range builds {
+		if pushesTags(b.values) {
 			built = append(built, b.platform.String())
 		}
 	}
@@ -65,14 +71,11 @@ func pushesTags(b *schema.Build) bool {
 }
 
 // checkIndexAnnotations refuses annotations of an index where there is none.
-func (p *planner) checkIndexAnnotations(t *Target) {
+func (p *planner) checkIndexAnnotations(t *Target, builds []*build) {
 	if t.Declared > 1 {
 		return
 	}
-	for _, b := range p.builds {
-		if b.target != p.targets[t.Name] || !b.requested {
-			continue
-		}
+	for _, b := range builds {
 		i := slices.IndexFunc(b.values.Annotations, ofIndex)
 		if i < 0 || !slices.ContainsFunc(b.values.Outputs, func(o schema.Output) bool { return o.Image() && !attested(b.values, &o) }) {
 			continue

@@ -17,6 +17,11 @@ func (f *File) KnowsArg(name string) bool {
 
 // ArgNames lists the arguments that the file declares, in any stage and before the first one, each once.
 func (f *File) ArgNames() []string {
+	f.memo.argsOnce.Do(func() { f.memo.argNames = f.findArgNames() })
+	return f.memo.argNames
+}
+
+func (f *File) findArgNames() []string {
 	var out []string
 	for _, n := range f.ast.Children {
 		words := strings.Fields(n.Original)

@@ -13,6 +13,9 @@ import (
 type memo struct {
 	words   sync.Map // string -> *expansions
 	scripts sync.Map // string -> *parsedShell
+
+	argsOnce sync.Once
+	argNames []string
 }
 
 // expansions are results for one word. A word that is not in a file with one value in many cases has few.
