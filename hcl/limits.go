@@ -3,6 +3,7 @@ package hcl
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -103,7 +104,10 @@ func bounded(name string, f function.Function) function.Function {
 				return cty.DynamicPseudoType, err
 			}
 		}
-		return cty.DynamicPseudoType, nil // that of the value; the function finds it when it is called
+		if len(args) > 0 && !slices.ContainsFunc(args, func(v cty.Value) bool { return !v.IsKnown() }) {
+			return cty.DynamicPseudoType, nil // that of the value: the function finds it when it is called
+		}
+		return f.ReturnTypeForValues(args)
 	}
 	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		v, err := f.Call(args)
