@@ -176,32 +176,32 @@ const (
 
 // partOf is the part of a place that belongs to one target.
 func (p *cachePlaces) partOf(c schema.Cache, dir, target string) schema.Cache {
-	if c.Attrs = maps.Clone(c.Attrs); c.Attrs == nil {
-		c.Attrs = map[string]string{}
-	}
+	attrs := map[string]string{}
+	maps.Copy(attrs, c.Attrs)
 	suffix := func(key string) {
-		name := c.Attrs[key]
+		name := attrs[key]
 		if name == "" {
 			name = defaultCacheName
 		}
-		c.Attrs[key] = name + "-" + target
+		attrs[key] = name + "-" + target
 	}
 	switch c.Type {
 	case "registry":
-		key := [2]string{c.Attrs["ref"], target}
+		key := [2]string{attrs["ref"], target}
 		ref, known := p.part[key]
 		if !known {
-			ref = refOfPart(c.Attrs["ref"], target)
+			ref = refOfPart(attrs["ref"], target)
 			p.part[key] = ref
 		}
-		c.Attrs["ref"] = ref
+		attrs["ref"] = ref
 	case "local":
-		c.Attrs[dir] = filepath.Join(c.Attrs[dir], target)
+		attrs[dir] = filepath.Join(attrs[dir], target)
 	case "gha":
 		suffix("scope")
 	case "s3", "azblob":
 		suffix("name")
 	}
+	c.Attrs = attrs
 	return c
 }
 
