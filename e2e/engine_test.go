@@ -120,7 +120,7 @@ func checkStreams(t *testing.T, w *world) {
 	}
 }
 
-// TestEngineWithClassicStore: what the classic store cannot hold is refused before anything is built, with what to do; one
+// TestEngineWithClassicStore: what the classic store cannot hold is refused before anything is built, with what to do, and plan says so; one
 // platform is loaded and pushed.
 func TestEngineWithClassicStore(t *testing.T) {
 	e := engine(t, false)
@@ -135,6 +135,14 @@ func TestEngineWithClassicStore(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "out")); err == nil {
 		t.Error("something was written")
 	}
+	for at, args := range map[string][]string{"xbuild.hcl:": {}, "--set:1:1": {"--set", "default.output=type=oci,dest=x.tar", "--platform", "linux/amd64"},
+		"xbuild.hcl:5:3": {"--set", "default.attest=type=provenance", "--platform", "linux/amd64"}} {
+		r := w.code(t, 2, append([]string{"plan"}, args...)...)
+		if !strings.Contains(r.stderr, "classic store") || !strings.Contains(r.stderr, "containerd-snapshotter") || !strings.Contains(r.stderr, "--> "+at) {
+			t.Errorf("plan %v does not say what the run refuses, and where:\n%s", args, r.stderr)
+		}
+	}
+	w.ok(t, "plan", "--platform", "linux/amd64")
 	w.ok(t, "run", "--platform", "linux/amd64")
 	if i := imageIn(t, e, "e2e/app:1"); i.Architecture != "amd64" {
 		t.Errorf("the engine has %+v", i)
@@ -196,5 +204,35 @@ func TestLoadIntoAnEngine(t *testing.T) {
 	w.env = append(w.env, "DOCKER_HOST=unix:///nowhere.sock")
 	if r := w.code(t, 1, "run", "--progress", "plain"); !strings.Contains(r.stderr, "no Docker Engine answers at unix:///nowhere.sock") || strings.Contains(r.stderr, "CACHED") {
 		t.Errorf("want a refusal before the build, got\n%s", r.stderr)
+	}
+}
+
+// TestClassicStoreHasTheBase: an image that is only in the engine's classic store is a base for its own platform, whatever the
+// machine's is, and for no other.
+func TestClassicStoreHasTheBase(t *testing.T) {
+	e := engine(t, false)
+	dir := project(t, map[string]string{"Dockerfile": engineDockerfile, "Dockerfile.app": "FROM store/base:1\nRUN --network=none cat /arch > /seen\n",
+		"docker-bake.hcl": `target "base" {
+  platforms = ["linux/arm64"]
+  tags      = ["store/base:1"]
+  output    = ["type=docker"]
+}
+target "app" {
+  dockerfile = "Dockerfile.app"
+  platforms  = ["linux/arm64"]
+  output     = ["out"]
+}
+`})
+	w := newWorld(t, dir, "DOCKER_HOST="+e.Address)
+	w.ok(t, "run", "base")
+	w.ok(t, "plan", "app")
+	w.ok(t, "run", "app")
+	if got := read(t, filepath.Join(dir, "out", "seen")); got != "arm64\n" {
+		t.Errorf("the step saw the base of %q", got)
+	}
+	for _, verb := range []string{"plan", "run"} {
+		if r := w.code(t, 2, verb, "app", "--set", "app.platform=linux/amd64"); !strings.Contains(r.stderr, "store/base:1") || !strings.Contains(r.stderr, "linux/arm64") {
+			t.Errorf("%s for a platform that is not there does not name the image and its platform:\n%s", verb, r.stderr)
+		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/distribution/reference"
 	dockerconfig "github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/types"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/xbuild/xbuild/internal/regular"
 )
@@ -27,7 +28,7 @@ import (
 // defaultEngine is where a Docker Engine listens.
 const defaultEngine = "unix:///var/run/docker.sock"
 
-// engine is a Docker Engine. Two calls of its API are needed, so no client library is.
+// engine is a Docker Engine. A few calls of its API are needed, so no client library is.
 type engine struct {
 	address    string // as the user would write it
 	client     *http.Client
@@ -135,6 +136,13 @@ func (e *engine) get(ctx context.Context, path string, into any) error {
 		return fmt.Errorf("it answers %s", resp.Status)
 	}
 	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// imagePlatform is the platform of an image that the engine has.
+func (e *engine) imagePlatform(ctx context.Context, name string) (ocispecs.Platform, error) {
+	var image struct{ Os, Architecture, Variant string }
+	err := e.get(ctx, "/images/"+name+"/json", &image)
+	return ocispecs.Platform{OS: image.Os, Architecture: image.Architecture, Variant: image.Variant}, err
 }
 
 // load sends an archive of images.

@@ -83,40 +83,75 @@ func (b *Backend) image(ctx context.Context, gc gateway.Client, ref string) plan
 		return img
 	}
 	named = reference.TagNameOnly(named)
-	dgst, config, own, err := b.resolveAny(ctx, gc, named.String())
+	found, err := b.resolveAny(ctx, gc, named.String())
 	if err != nil {
 		img.Err = b.imageTrouble(err)
 		return img
 	}
-	img.Digest = dgst.String()
+	img.Digest = found.digest.String()
 	var cfg dockerspec.DockerOCIImage
-	if err := json.Unmarshal(config, &cfg); err != nil {
+	if err := json.Unmarshal(found.config, &cfg); err != nil {
 		img.Err = fmt.Sprintf("its configuration cannot be read (%v)", err)
 		return img
 	}
-	if own {
+	if found.own {
 		img.Env, img.OnBuild, img.Workdir = nonNil(cfg.Config.Env), nonNil(cfg.Config.OnBuild), cfg.Config.WorkingDir
 	}
-	img.Platforms, img.Single = b.imagePlatforms(ctx, dgst, cfg.Platform)
+	if found.stored { // its BuildKit takes it for no other platform
+		img.Platforms = []string{fromOCI(cfg.Platform).String()}
+		return img
+	}
+	img.Platforms, img.Single = b.imagePlatforms(ctx, found.digest, cfg.Platform)
 	return img
 }
 
+// resolved is an image that was found for one platform.
+type resolved struct {
+	digest digest.Digest // empty for one in the classic store of a Docker Engine
+	config []byte
+	own    bool // the platform is the node's own
+	stored bool // it is only in the classic store of a Docker Engine, for this platform
+}
+
 // resolveAny resolves a reference for the node's own platform, else for one that exists.
-func (b *Backend) resolveAny(ctx context.Context, gc gateway.Client, ref string) (dgst digest.Digest, config []byte, own bool, err error) {
+func (b *Backend) resolveAny(ctx context.Context, gc gateway.Client, ref string) (resolved, error) {
+	var first error
 	for i, p := range append([]ocispecs.Platform{b.worker[0]}, usualPlatforms...) {
-		_, d, dt, e := gc.ResolveImageConfig(ctx, ref, sourceresolver.Opt{LogName: "[internal] load metadata for " + ref,
-			ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &p, ResolveMode: pb.AttrImageResolveModeDefault}})
-		if e == nil {
-			return d, dt, i == 0, nil
-		}
+		found, err := resolveFor(ctx, gc, ref, p)
 		if err == nil {
-			err = e
+			found.own = i == 0
+			return found, nil
 		}
-		if !noMatch().MatchString(e.Error()) {
+		if first == nil {
+			first = err
+		}
+		if !noMatch().MatchString(err.Error()) {
 			break
 		}
 	}
-	return "", nil, false, err
+	if p, ok := b.storedPlatform(ctx, ref); ok {
+		if found, err := resolveFor(ctx, gc, ref, p); err == nil {
+			found.stored = true
+			return found, nil
+		}
+	}
+	return resolved{}, first
+}
+
+func resolveFor(ctx context.Context, gc gateway.Client, ref string, p ocispecs.Platform) (resolved, error) {
+	_, d, config, err := gc.ResolveImageConfig(ctx, ref, sourceresolver.Opt{LogName: "[internal] load metadata for " + ref,
+		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &p, ResolveMode: pb.AttrImageResolveModeDefault}})
+	return resolved{digest: d, config: config}, err
+}
+
+// storedPlatform is the platform of an image in the classic store of a Docker Engine, which holds one platform of an image. Asked
+// for another one its BuildKit looks in the registry, and does not say what the store has.
+func (b *Backend) storedPlatform(ctx context.Context, ref string) (ocispecs.Platform, bool) {
+	if b.engine == nil || b.engine.containerd {
+		return ocispecs.Platform{}, false
+	}
+	p, err := b.engine.imagePlatform(ctx, ref)
+	return p, err == nil
 }
 
 // imagePlatforms reads what an image exists for, and whether it is a single one. Unknown is not an error: the build will tell. The daemon has just put
