@@ -80,6 +80,8 @@ type Result struct {
 	Missing []*Failure
 	// Records are one a target, if they were asked for.
 	Records []Record
+	// Caches are the descriptors, in JSON, of the manifests of caches that were written, by target; of several of one target the last.
+	Caches map[string]string
 	// Warnings are about results that were written all the same.
 	Warnings []Warning
 }
@@ -251,6 +253,7 @@ type Report struct {
 	Outputs  []OutputResult
 	Images   map[string]string // as in [Result]
 	Records  []Record          // as in [Result]
+	Caches   map[string]string // as in [Result]
 	Failures []*Failure
 	// Missing are the failures that stopped optional platforms only; Uses names these. They are no reason for Err.
 	Missing  []*Failure

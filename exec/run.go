@@ -51,7 +51,7 @@ func (r *Run) run(ctx context.Context, b Backend, opt Options) {
 	rep := &Report{Wall: time.Since(start), Err: err}
 	if res != nil {
 		rep.Builds, rep.Outputs, rep.Images, rep.Missing = res.Builds, res.Outputs, res.Images, res.Missing
-		rep.Records, rep.Warnings = res.Records, res.Warnings
+		rep.Records, rep.Caches, rep.Warnings = res.Records, res.Caches, res.Warnings
 	}
 	rep.Interrupted = ctx.Err() != nil && err != nil
 	if !rep.Interrupted {

@@ -31,6 +31,9 @@ const (
 	cacheS3     = "s3"
 )
 
+// manifestKey is where a daemon's answer has the descriptor of the manifest of a cache, in JSON.
+const manifestKey = "cache.manifest"
+
 // cacheImport is one cache to read, as the daemon takes it.
 type cacheImport = gateway.CacheOptionsEntry
 
@@ -192,8 +195,12 @@ func (r *run) writeCache(ctx context.Context, e *cacheExport) error {
 			return err
 		}
 	}
-	_, err := r.request(ctx, opt, r.assemble(&e.export))
-	if err == nil || ctx.Err() != nil {
+	resp, err := r.request(ctx, opt, r.assemble(&e.export))
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err == nil {
+		r.noteCache(e.target, resp.ExporterResponse[manifestKey])
 		return nil
 	}
 	err = fmt.Errorf("the cache of target %s cannot be written to %s: %w", e.target, cacheName(e.cache), &causeError{cleanMessage(err), err})
@@ -202,6 +209,19 @@ func (r *run) writeCache(ctx context.Context, e *cacheExport) error {
 	}
 	r.remark(err.Error() + "; the results do not need it")
 	return nil
+}
+
+// noteCache keeps the descriptor of a cache's manifest; not every type of cache has one.
+func (r *run) noteCache(target string, manifest string) {
+	if manifest == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.caches == nil {
+		r.caches = map[string]string{}
+	}
+	r.caches[target] = manifest
 }
 
 // cacheName names a cache in messages.

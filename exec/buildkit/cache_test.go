@@ -90,6 +90,11 @@ func TestCaches(t *testing.T) {
 			p.write("b.Dockerfile", strings.Replace(cacheable, "NOW", "b "+time.Now().String(), 1))
 			p.cfg.Targets[1].Base.Dockerfile = filepath.Join(p.dir, "b.Dockerfile")
 			o := p.mustRun("a", "b")
+			for _, name := range []string{"a", "b"} {
+				if m := o.res.Caches[name]; !strings.Contains(m, `"digest":"sha256:`) {
+					t.Errorf("the cache of %s has the manifest %q", name, m)
+				}
+			}
 			for _, e := range o.events {
 				if e.Type == exec.Message && !strings.Contains(e.Name, "was not read: it does not exist") || e.Type == exec.StepDone && e.Err != "" {
 					t.Errorf("%s %q %s", e.Type, e.Name, e.Err)

@@ -29,7 +29,7 @@ const recordTimeout = 30 * time.Second
 // slsaPrefix begins the types of provenance predicates; the version follows.
 const slsaPrefix = "https://slsa.dev/provenance/"
 
-// recordAll takes the provenance of every target from the daemon. The daemon tells it only of requests that it keeps a record
+// recordAll takes the provenance of every target, those that others link to included, from the daemon. The daemon tells it only of requests that it keeps a record
 // of, which those of a run are not; so each target is asked for once more, from the cache. The results are right without, so
 // that this cannot be done is a remark.
 func (r *run) recordAll(ctx context.Context, _ gateway.Client) error {
@@ -41,7 +41,7 @@ func (r *run) recordAll(ctx context.Context, _ gateway.Client) error {
 	for i := range r.plan.Targets {
 		e := &export{target: r.plan.Targets[i].Name}
 		for _, b := range r.builds {
-			if b.target.Name == e.target && b.Requested {
+			if b.target.Name == e.target {
 				e.builds = append(e.builds, b)
 				e.index = len(e.builds) > 1
 			}

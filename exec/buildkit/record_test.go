@@ -16,14 +16,18 @@ import (
 	"github.com/xbuild/xbuild/schema"
 )
 
-// The provenance of every target comes from the daemon, for each of its platforms, with steps and times only if they are
+// The provenance of every target, a linked one too, comes from the daemon, for each of its platforms, with steps and times only if they are
 // asked for.
 func TestRecords(t *testing.T) {
-	p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nARG TARGETARCH\nCOPY a /$TARGETARCH\n", "a": "A\n"})
+	p := newProject(t, map[string]string{"Dockerfile": "FROM scratch\nARG TARGETARCH\nCOPY a /$TARGETARCH\n", "a": "A\n", "link.Dockerfile": "FROM base\nCOPY a /b\n"})
+	p.target("base", "linux/amd64", nil)
+	p.target("linked", "linux/amd64", func(b *schema.Build) {
+		b.Dockerfile, b.Contexts = filepath.Join(p.dir, "link.Dockerfile"), map[string]string{"base": "target:base"}
+	})
 	p.target("two", twoPlatforms, func(b *schema.Build) { b.Outputs = p.local("out") })
 	p.target("nothing", "linux/amd64", nil)
 	for _, how := range []string{"", exec.ProvenanceMin, exec.ProvenanceMax} {
-		o := p.runWith(timeout(t, time.Minute), p.plan("two", "nothing"), exec.Options{Provenance: how}, nil)
+		o := p.runWith(timeout(t, time.Minute), p.plan("two", "nothing", "linked"), exec.Options{Provenance: how}, nil)
 		o.must(t, "client")
 		got := map[string]string{}
 		for _, r := range o.res.Records {
@@ -40,10 +44,10 @@ func TestRecords(t *testing.T) {
 			}
 			continue
 		}
-		if len(got) != 3 {
+		if len(got) != 5 {
 			t.Errorf("%s: records of %v", how, got)
 		}
-		for _, key := range []string{"two linux/amd64", "two linux/arm64", "nothing "} {
+		for _, key := range []string{"two linux/amd64", "two linux/arm64", "nothing ", "linked ", "base "} {
 			text := got[key]
 			if !strings.Contains(text, `"buildType":"https://mobyproject.org/buildkit@v1"`) || strings.Contains(text, "llbDefinition") != (how == exec.ProvenanceMax) {
 				t.Errorf("%s: provenance of %q is %s", how, key, text)

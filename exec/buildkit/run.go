@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -58,6 +59,7 @@ type run struct {
 	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
 	records  []exec.Record
+	caches   map[string]string  // manifests of those that were written, by target
 	engines  map[string]*engine // by address
 
 	stdoutFile *os.File // of an archive for standard output
@@ -151,9 +153,9 @@ func (r *run) makeBuilds(p *plan.Plan) ([]*build, error) {
 // result tells what is known so far.
 func (r *run) result() *exec.Result {
 	r.mu.Lock()
-	outputs, records, warnings := slices.Clone(r.outputs), slices.Clone(r.records), slices.Clone(r.warnings)
+	outputs, records, caches, warnings := slices.Clone(r.outputs), slices.Clone(r.records), maps.Clone(r.caches), slices.Clone(r.warnings)
 	r.mu.Unlock()
-	res := &exec.Result{Outputs: outputs, Images: r.images.digests(), Missing: r.missed(), Records: records, Warnings: warnings}
+	res := &exec.Result{Outputs: outputs, Images: r.images.digests(), Missing: r.missed(), Records: records, Caches: caches, Warnings: warnings}
 	for _, b := range r.builds {
 		select {
 		case <-b.ready:

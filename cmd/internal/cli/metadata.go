@@ -25,7 +25,8 @@ func (a *app) metadataProvenance() string {
 	return exec.ProvenanceMin
 }
 
-// metadataOf collects the metadata of a run, by target: Bake's keys, and the digest of each platform's image. Of several images
+// metadataOf collects the metadata of a run, by target: Bake's keys, and the digest of each platform's image. A target that others link
+// to is there too if its provenance is. Of several images
 // of one target the first counts; all their names are listed, and the images of single platforms are found by platform.
 func metadataOf(p *plan.Plan, rep *exec.Report) map[string]map[string]any {
 	out := map[string]map[string]any{}
@@ -65,10 +66,16 @@ func metadataOf(p *plan.Plan, rep *exec.Report) map[string]map[string]any {
 			}
 		}
 	}
+	for target, manifest := range rep.Caches {
+		if m := out[target]; m != nil {
+			m["cache.manifest"] = manifest
+		}
+	}
 	for _, r := range rep.Records {
 		m := out[r.Target]
-		if m == nil {
-			continue
+		if m == nil { // other targets link to it
+			m = map[string]any{}
+			out[r.Target] = m
 		}
 		if r.Ref != "" {
 			m["buildx.build.ref"] = r.Ref
