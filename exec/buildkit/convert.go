@@ -56,7 +56,6 @@ type build struct {
 	entitlements []string
 	imports      []cacheImport
 
-	solved   chan struct{} // closed when solveErr is set
 	solveErr error
 }
 

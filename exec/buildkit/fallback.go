@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/plan"
@@ -97,16 +96,5 @@ func (r *run) solveInstead(ctx context.Context, gc gateway.Client, all, chosen [
 	if err := r.defineBuilds(all, nil); err != nil {
 		return err
 	}
-	s := r.newScheduler()
-	g, gctx := errgroup.WithContext(ctx)
-	for _, b := range chosen {
-		if b.err != nil {
-			continue
-		}
-		g.Go(func() error {
-			b.solveErr = s.solve(gctx, gc, b)
-			return r.note(gctx, b, b.solveErr)
-		})
-	}
-	return g.Wait()
+	return r.solveBuilds(ctx, gc, chosen, nil)
 }

@@ -15,8 +15,8 @@ import (
 // together, each would compile it.
 type primer struct {
 	leader *build
-	stage  string        // id of the stage instance that goes ahead
-	done   chan struct{} // closed when it is built, or failed
+	stage  string // id of the stage instance that goes ahead
+	err    error  // set before the leader begins
 }
 
 // primers finds the compile steps that share a cache, by the builds that have them. A step that shares with no other
@@ -36,7 +36,7 @@ func (r *run) primers() map[*build]*primer {
 			}
 			k := key{st.Caches[0], b.Platform.String()}
 			if leaders[k] == nil {
-				leaders[k], users[k] = &primer{leader: b, stage: id, done: make(chan struct{})}, map[string]bool{}
+				leaders[k], users[k] = &primer{leader: b, stage: id}, map[string]bool{}
 			}
 			users[k][id] = true
 			if _, ok := of[b]; !ok {
@@ -53,30 +53,16 @@ func (r *run) primers() map[*build]*primer {
 	return out
 }
 
-// wait returns when the step that goes ahead is built, at once for the build that leads.
-func (p *primer) wait(ctx context.Context, b *build) {
-	if p == nil || p.leader == b {
+// prime builds the step that goes ahead. An error is the leader's own; the others go on and meet it themselves if they need that
+// step.
+func (s *solving) prime(ctx context.Context, p *primer) {
+	def := s.run.upTo(p.leader, p.stage)
+	if def == nil {
 		return
 	}
-	select {
-	case <-p.done:
-	case <-ctx.Done():
+	if _, p.err = s.gc.Solve(ctx, gateway.SolveRequest{Definition: def, Evaluate: true, CacheImports: p.leader.imports}); p.err != nil && ctx.Err() != nil {
+		p.err = context.Cause(ctx) // a timeout too
 	}
-}
-
-// prime builds the step that goes ahead if b leads. An error is the leader's own; the others go on and meet it themselves
-// if they need that step.
-func (r *run) prime(ctx context.Context, gc gateway.Client, b *build, p *primer) error {
-	if p == nil || p.leader != b {
-		return nil
-	}
-	defer close(p.done)
-	def := r.upTo(b, p.stage)
-	if def == nil {
-		return nil
-	}
-	_, err := gc.Solve(ctx, gateway.SolveRequest{Definition: def, Evaluate: true, CacheImports: b.imports})
-	return err
 }
 
 // upTo is the part of a build's definition that the last RUN of a stage needs, itself included; nil if there is none.

@@ -136,7 +136,7 @@ func (r *run) makeBuilds(p *plan.Plan) ([]*build, error) {
 		if r.files[f] == nil {
 			r.files[f] = newSourceFile(f)
 		}
-		bd := &build{Build: pb, target: t, file: r.files[f], links: map[string]*build{}, ready: make(chan struct{}), solved: make(chan struct{})}
+		bd := &build{Build: pb, target: t, file: r.files[f], links: map[string]*build{}, ready: make(chan struct{})}
 		for name, u := range pb.Links {
 			l := byUse[u]
 			if l == nil {

@@ -9,48 +9,21 @@ import (
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/util/grpcerrors"
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
+
+	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/schedule"
 )
-
-// scheduler decides when each build may begin: after those that it waits for, and within the bounds of the run and of its
-// target.
-type scheduler struct {
-	run     *run
-	slots   chan struct{}            // of the run; nil means no bound
-	targets map[string]chan struct{} // by target that has a bound
-	primers map[*build]*primer
-}
-
-func (r *run) newScheduler() *scheduler {
-	s := &scheduler{run: r, targets: map[string]chan struct{}{}, primers: r.primers()}
-	if r.opt.Parallel > 0 {
-		s.slots = make(chan struct{}, r.opt.Parallel)
-	}
-	for _, b := range r.builds {
-		if b.Concurrency > 0 && s.targets[b.Target] == nil {
-			s.targets[b.Target] = make(chan struct{}, b.Concurrency)
-		}
-	}
-	return s
-}
 
 // solveAll builds every requested target and platform. Linked ones are part of those that use them.
 func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
-	s := r.newScheduler()
-	g, gctx := errgroup.WithContext(ctx)
+	var builds []*build
 	for _, b := range r.builds {
-		if !b.Requested || b.err != nil {
-			close(b.solved)
-			continue
+		if b.Requested {
+			builds = append(builds, b)
 		}
-		g.Go(func() error {
-			defer close(b.solved)
-			b.solveErr = s.solve(gctx, gc, b)
-			return r.note(gctx, b, b.solveErr)
-		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := r.solveBuilds(ctx, gc, builds, r.primers()); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -61,111 +34,130 @@ func (r *run) solveAll(ctx context.Context, gc gateway.Client) error {
 	return nil
 }
 
-// solve waits until the build may begin and builds it, as often as the build file allows.
-func (s *scheduler) solve(ctx context.Context, gc gateway.Client, b *build) error {
-	if err := s.await(ctx, b); err != nil {
-		return err
-	}
-	release, err := acquire(ctx, s.targets[b.Target], s.slots)
-	if err != nil {
-		return err
-	}
-	defer release()
-	for attempt := 0; ; attempt++ {
-		err := s.attempt(ctx, gc, b)
-		if err == nil || ctx.Err() != nil || attempt >= b.Values.Retries {
-			return err
-		}
-		pause := min(firstPause<<attempt, longestPause)
-		s.run.remark(fmt.Sprintf("target %s on %s failed; it is tried again in %s (%d of %d)", b.Target, b.Platform, pause, attempt+1, b.Values.Retries))
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return err
-		}
-	}
+// solving is a [schedule.Session] for the builds of a run on its daemon. The first units are the builds, the others primers.
+type solving struct {
+	run     *run
+	gc      gateway.Client
+	builds  []*build
+	primers []*primer
+	leads   map[*build]*primer // the primer that a build leads
+	ctx     context.Context    // ends at the first failure that stops the run
+	stop    context.CancelFunc
+	err     error // errStopped after such a failure
 }
 
-// The time before a build is tried again doubles each time.
-const (
-	firstPause   = time.Second
-	longestPause = 30 * time.Second
-)
-
-// await waits for the builds that come first.
-func (s *scheduler) await(ctx context.Context, b *build) error {
-	for _, d := range s.run.builds {
-		if !d.Requested || !slices.Contains(b.After, d.Target) {
-			continue
-		}
-		select {
-		case <-d.solved:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if err := errors.Join(d.err, d.solveErr); err != nil && !d.lost { // its target is finished without it
-			return &linkError{order: true, link: d, err: err}
-		}
-	}
-	s.primers[b].wait(ctx, b)
+// solveBuilds solves builds in the order that they ask for, and notes their failures.
+func (r *run) solveBuilds(ctx context.Context, gc gateway.Client, builds []*build, primers map[*build]*primer) error {
+	s := &solving{run: r, gc: gc, builds: builds, leads: map[*build]*primer{}}
+	s.ctx, s.stop = context.WithCancel(ctx)
+	defer s.stop()
+	schedule.Run(ctx, s.units(primers), []schedule.Node{{Name: "hub", Session: s}}, schedule.Options{
+		Parallel: r.opt.Parallel, KeepGoing: r.opt.KeepGoing, Fatal: s.fatal, Retrying: s.retrying, Ended: s.ended})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return nil
+	return s.err
 }
 
-// acquire takes a slot of each bound that there is.
-func acquire(ctx context.Context, bounds ...chan struct{}) (release func(), err error) {
-	var held []chan struct{}
-	release = func() {
-		for _, c := range held {
-			<-c
+// units are the builds and primers as the schedule knows them. A build waits for the targets that it comes after, and for the primer
+// of its compile cache.
+func (s *solving) units(primers map[*build]*primer) []schedule.Unit {
+	var out []schedule.Unit
+	at := map[*primer]int{}
+	for _, b := range s.builds {
+		if p := primers[b]; p != nil && p.leader == b {
+			at[p] = len(s.builds) + len(s.primers)
+			s.primers = append(s.primers, p)
+			s.leads[b] = p
 		}
 	}
-	for _, c := range bounds {
-		if c == nil {
-			continue
+	for _, b := range s.builds {
+		u := b.unit()
+		u.Err, u.Retries, u.Optional = b.err, b.Values.Retries, !b.needed
+		for i, d := range s.builds {
+			if slices.Contains(b.After, d.Target) {
+				u.Needs = append(u.Needs, schedule.Need{Unit: i, Kind: schedule.Order})
+			}
 		}
-		select {
-		case c <- struct{}{}:
-			held = append(held, c)
-		case <-ctx.Done():
-			release()
-			return nil, context.Cause(ctx)
+		if p := primers[b]; p != nil {
+			u.Needs = append(u.Needs, schedule.Need{Unit: at[p], Kind: schedule.Turn})
 		}
+		out = append(out, u)
 	}
-	return release, nil
-}
-
-// timeoutError says that a build took too long.
-type timeoutError struct {
-	build *build
-}
-
-func (e *timeoutError) Error() string {
-	return fmt.Sprintf("target %s on %s was not built within %s, its timeout", e.build.Target, e.build.Platform, e.build.Values.Timeout)
-}
-
-// attempt builds once.
-func (s *scheduler) attempt(ctx context.Context, gc gateway.Client, b *build) error {
-	late, began := &timeoutError{b}, time.Now()
-	if d := b.Values.Timeout; d > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, d, late)
-		defer stop()
+	for _, p := range s.primers {
+		u := p.leader.unit()
+		u.Optional = true // its failure is the leader's
+		out = append(out, u)
 	}
-	err := s.run.prime(ctx, gc, b, s.primers[b])
-	switch {
-	case err != nil:
-	case b.alone():
+	return out
+}
+
+// unit is what a build and the primer that it leads have in common.
+func (b *build) unit() schedule.Unit {
+	return schedule.Unit{Name: fmt.Sprintf("target %s on %s", b.Target, b.Platform), Group: b.Target, Limit: b.Concurrency, Timeout: b.Values.Timeout}
+}
+
+// Lost is nil: the daemon is watched for the whole of the run, which ends when it is lost.
+func (s *solving) Lost() <-chan struct{} { return nil }
+
+// Do solves a build, or goes ahead with a step of it.
+func (s *solving) Do(ctx context.Context, unit, attempt int) error {
+	if unit >= len(s.builds) {
+		s.prime(ctx, s.primers[unit-len(s.builds)])
+		return nil
+	}
+	b := s.builds[unit]
+	if p := s.leads[b]; p != nil && p.err != nil && attempt == 0 {
+		return p.err
+	}
+	var err error
+	if b.alone() {
 		err = s.run.solveAlone(ctx, b)
-	default:
-		_, err = gc.Solve(ctx, s.run.solveRequest(b))
+	} else {
+		_, err = s.gc.Solve(ctx, s.run.solveRequest(b))
 	}
-	// The daemon knows the deadline too, and may tell of it before it has come here.
-	told := b.Values.Timeout > 0 && grpcerrors.Code(err) == codes.DeadlineExceeded && time.Since(began) > b.Values.Timeout*9/10
-	if err != nil && (told || context.Cause(ctx) == error(late)) {
-		return late
+	if b.Values.Timeout > 0 && grpcerrors.Code(err) == codes.DeadlineExceeded {
+		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	}
 	return err
+}
+
+// fatal reports whether the run ends although a build is optional.
+func (s *solving) fatal(err error) bool {
+	var f exec.Failure
+	classify(&f, err)
+	return f.Kind == exec.DaemonLost && !s.run.opt.KeepGoing
+}
+
+func (s *solving) retrying(unit int, _ error, attempt int, pause time.Duration) {
+	b := s.builds[unit]
+	s.run.remark(fmt.Sprintf("target %s on %s failed; it is tried again in %s (%d of %d)", b.Target, b.Platform, pause, attempt, b.Values.Retries))
+}
+
+// ended notes how a build ended.
+func (s *solving) ended(o schedule.Outcome) {
+	if o.Unit >= len(s.builds) {
+		return
+	}
+	b := s.builds[o.Unit]
+	switch o.State {
+	case schedule.Done:
+		return
+	case schedule.Skipped:
+		d := s.builds[o.Cause]
+		b.solveErr = &linkError{order: true, link: d, err: errors.Join(d.err, d.solveErr)}
+	case schedule.Canceled:
+		if b.solveErr = o.Err; o.Attempts == 0 {
+			return // it says nothing about the build
+		}
+	default:
+		b.solveErr = o.Err
+	}
+	if b.err != nil {
+		return // it was noted when the build was converted
+	}
+	if err := s.run.note(s.ctx, b, b.solveErr); err != nil {
+		s.err = err
+		s.stop()
+	}
 }
