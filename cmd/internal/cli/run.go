@@ -28,7 +28,7 @@ type runFlags struct {
 	list      string
 	keepGoing bool
 	force     bool
-	jobs      int
+	jobs      string
 	plan      string
 	metadata  string
 	failFast  bool
@@ -79,13 +79,15 @@ func (a *app) runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.metadata, "metadata-file", "", "write digests and names of the images to this file, as JSON")
 	c.Flags().BoolVar(&f.history, "history", true, "let BuildKit keep a record of each image and archive, which docker buildx history lists")
 	c.Flags().StringVar(&f.plan, "plan", "", "run exactly the plan that \"plan --out\" saved in this file, if its inputs are unchanged")
-	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "builds at the same time (default: no limit)")
+	c.Flags().StringVarP(&f.jobs, "jobs", "j", "", "builds at the same time (default: no limit), or as in docker buildx bake [MODE][,parallel=N]:\n"+
+		"fail-fast, defer-output, or defer-error, which is --keep-going")
 	return c
 }
 
 func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []string) error {
-	if f.jobs < 0 {
-		return &exitError{ExitUsage, fmt.Errorf("-j %d: want a positive number", f.jobs)}
+	jobs, err := parseJobs(f.jobs)
+	if err != nil {
+		return &exitError{ExitUsage, err}
 	}
 	mode, err := progress.FromEnv(f.progress, a.getenv)
 	if err != nil {
@@ -113,7 +115,7 @@ func (a *app) run(ctx context.Context, in *inputFlags, f *runFlags, args []strin
 	if d := j.decision; d != nil && len(d.Unchanged) > 0 && mode != progress.Quiet && mode != progress.RawJSON {
 		fmt.Fprint(a.err, unchangedText(d))
 	}
-	opt := exec.Options{NoCache: in.bake.noCache, Parallel: f.jobs, KeepGoing: f.keepGoing || !f.failFast, History: f.history}
+	opt := exec.Options{NoCache: in.bake.noCache, Parallel: jobs.parallel, KeepGoing: f.keepGoing || !f.failFast || jobs.keepGoing, History: f.history}
 	if opt.NoPolicies, err = in.policy.disabled(); err != nil {
 		return err
 	}
