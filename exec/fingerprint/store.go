@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xbuild/xbuild/internal/atomicfile"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -106,18 +107,7 @@ func (m *Memory) save() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.WriteString(checksum(body) + "\n" + string(body))
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), m.file)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-	}
-	return err
+	return atomicfile.Write(m.file, []byte(checksum(body)+"\n"+string(body)), 0o600)
 }
 
 // forget drops the records of builds, on disk too, so that whatever happens next nothing of them is believed.

@@ -3,13 +3,12 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/atomicfile"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -93,22 +92,7 @@ func writeMetadata(path string, p *plan.Plan, rep *exec.Report) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".xbuild-metadata-*")
-	if err == nil {
-		_, err = f.Write(append(text, '\n'))
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err == nil {
-			err = os.Chmod(f.Name(), 0o644)
-		}
-		if err == nil {
-			err = os.Rename(f.Name(), path)
-		}
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}
+	err = atomicfile.Write(path, append(text, '\n'), 0o644)
 	if err != nil {
 		return fmt.Errorf("the metadata file %s cannot be written: %w", path, errText(err))
 	}

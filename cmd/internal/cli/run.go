@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/xbuild/xbuild/exec/embedded"
 	"github.com/xbuild/xbuild/exec/fingerprint"
 	"github.com/xbuild/xbuild/exec/progress"
+	"github.com/xbuild/xbuild/exec/record"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
@@ -180,11 +182,15 @@ func (a *app) execute(ctx context.Context, j *job, scr screen, opt exec.Options)
 			opt.Status = raw.Status
 		}
 		start.Done()
+		began := time.Now()
 		r := exec.Start(ctx, part, j.backend, opt)
 		for e := range r.Events() {
 			display.Event(e)
 		}
 		rep = r.Wait()
+		if err := record.NewStore(a.stateDir()).Add(record.Of(part, rep, began)); err != nil {
+			fmt.Fprintf(a.err, "note: the run is not recorded: %v\n", err)
+		}
 		if scr.mode != progress.JSON {
 			display.Close(rep)
 		}
