@@ -355,7 +355,7 @@ func (l *bakeLoader) makeFunc(f *bakeFunc) (function.Function, bool) {
 	call := func(args []cty.Value) (cty.Value, error) { return l.callFunc(f, spec, args) }
 	spec.Type = function.StaticReturnType(cty.DynamicPseudoType) // what it really is takes a call to know
 	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) { return call(args) }
-	return bounded(f.name, function.New(spec)), true
+	return bounded(f.name, function.New(spec), madeOf(l.functions)), true
 }
 
 // callFunc computes one call of a function of the file.

@@ -31,6 +31,9 @@ func parseNative(src []byte, name string) (hhcl.Body, hhcl.Diagnostics) {
 	if f == nil {
 		return nil, ds
 	}
+	if b, ok := f.Body.(*hclsyntax.Body); ok {
+		count(b)
+	}
 	return f.Body, ds
 }
 
@@ -66,6 +69,7 @@ func parseChunks(src []byte, name string, chunks []hhcl.Pos) *hclsyntax.Body {
 		}
 		if f, ds := hclsyntax.ParseConfig(src[start.Byte:end], name, start); len(ds) == 0 {
 			bodies[i] = f.Body.(*hclsyntax.Body)
+			count(bodies[i])
 		}
 	})
 	out := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}

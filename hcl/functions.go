@@ -123,10 +123,14 @@ var pureFunctions = map[string]function.Function{
 	"zipmap":                 stdlib.ZipmapFunc,
 }
 
-// functionsOf is every function of the language: the pure ones, and those that look at the world.
+// functionsOf is every function of the language: the pure ones, and those that look at the world. What they make for one
+// evaluation counts together.
 func functionsOf(env Env) map[string]function.Function {
 	out := maps.Clone(pureFunctions)
 	out["timestamp"] = timestampFunc(env)
 	out["homedir"] = homedirFunc(env)
-	return boundedAll(out)
+	m := &made{}
+	out = boundedAll(out, m)
+	out[madeName] = madeFunc(m)
+	return out
 }

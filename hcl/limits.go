@@ -70,18 +70,18 @@ func evaluate(e hhcl.Expression, ctx *hhcl.EvalContext) (cty.Value, hhcl.Diagnos
 	return v, ds
 }
 
-// boundedAll is all of the functions with the limits kept.
-func boundedAll(fs map[string]function.Function) map[string]function.Function {
+// boundedAll is all of the functions with the limits kept, those of m among them.
+func boundedAll(fs map[string]function.Function, m *made) map[string]function.Function {
 	out := make(map[string]function.Function, len(fs))
 	for name, f := range fs {
-		out[name] = bounded(name, f)
+		out[name] = bounded(name, f, m)
 	}
 	return out
 }
 
 // bounded is a function that fails where its result would be above the limits: before the call where the arguments tell,
 // as in [resultBounds], else after it. Unknown, marked and null arguments are left to the function.
-func bounded(name string, f function.Function) function.Function {
+func bounded(name string, f function.Function, m *made) function.Function {
 	if name == "try" || name == "can" {
 		return f // they give a value of an expression, and evaluate it each time they are asked for its type
 	}
@@ -109,12 +109,21 @@ func bounded(name string, f function.Function) function.Function {
 		}
 		return f.ReturnTypeForValues(args)
 	}
-	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+	spec.Impl = func(args []cty.Value, t cty.Type) (cty.Value, error) {
+		if over, _ := m.add(0, 0); over {
+			return cty.UnknownVal(t), nil
+		}
 		v, err := f.Call(args)
 		if err == nil {
 			err = sizeError(v)
 		}
-		return v, err
+		if err != nil {
+			return v, err
+		}
+		if over, err := m.addText(v); over {
+			return cty.UnknownVal(t), err
+		}
+		return v, nil
 	}
 	return function.New(spec)
 }

@@ -20,7 +20,7 @@ func (l *loader) functionsFor(f *File) map[string]function.Function {
 		return fs
 	}
 	fs := maps.Clone(l.functions)
-	maps.Copy(fs, boundedAll(fileFunctions(l.env, f.dir())))
+	maps.Copy(fs, boundedAll(fileFunctions(l.env, f.dir()), madeOf(l.functions)))
 	l.inFile[f] = fs
 	for name, b := range l.funcs {
 		if fn, ok := l.userFunction(b); ok {
@@ -91,7 +91,7 @@ func (l *loader) userFunction(b *block) (function.Function, bool) {
 	}
 	spec.Type = function.StaticReturnType(cty.DynamicPseudoType) // what it really is takes a call to know
 	spec.Impl = func(args []cty.Value, _ cty.Type) (cty.Value, error) { return call(args) }
-	return bounded(b.name, function.New(spec)), true
+	return bounded(b.name, function.New(spec), madeOf(l.functions)), true
 }
 
 // callUser computes one call. What is wrong inside is reported where it is wrong; the error is for the place of the call.

@@ -15,6 +15,8 @@ import (
 	resolverconfig "github.com/moby/buildkit/util/resolver/config"
 	"github.com/pelletier/go-toml/v2"
 	"github.com/sirupsen/logrus"
+
+	"github.com/xbuild/xbuild/internal/regular"
 )
 
 // settings are the parts of buildkitd.toml that mean something here, in buildkitd's own types.
@@ -60,7 +62,9 @@ func findSettings(cfg Config) (path string, data []byte, err error) {
 	if path == "" {
 		path = cfg.fallbackFile
 	}
-	data, err = os.ReadFile(path)
+	if path != os.DevNull { // which says that there is none
+		data, err = regular.ReadFile(path)
+	}
 	switch {
 	case err == nil:
 		return path, data, nil

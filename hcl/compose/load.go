@@ -26,10 +26,11 @@ const projectName = "bake"
 
 // load is the state of reading one set of files.
 type load struct {
-	files  []File
-	env    Env
-	unset  map[string]bool // variables that were used and that nothing sets
-	single bool            // one file of several: what it refers to may be in another
+	files   []File
+	env     Env
+	unset   map[string]bool // variables that were used and that nothing sets
+	further *further        // nil for files from elsewhere, which have no further files
+	single  bool            // one file of several: what it refers to may be in another
 }
 
 func newLoad(files []File, env Env) *load {
@@ -49,6 +50,9 @@ func (l *load) project() (*types.Project, error) {
 	for _, f := range l.files {
 		// compose-go reads the file itself if there is no content.
 		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: f.Name, Content: append([]byte{}, f.Bytes...)})
+	}
+	if err := l.checkFiles(environ); err != nil {
+		return nil, err
 	}
 	name := projectName
 	if n := environ[consts.ComposeProjectName]; n != "" {
@@ -112,6 +116,8 @@ func (l *load) options(o *loader.Options) {
 	o.SkipConsistencyCheck = l.single
 	if l.env.Remote {
 		refuseFiles(o)
+	} else {
+		o.ResourceLoaders = append(o.ResourceLoaders, l.further)
 	}
 	if o.Interpolate != nil {
 		o.Interpolate.Substitute = l.substitute
