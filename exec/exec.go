@@ -205,7 +205,8 @@ type Failure struct {
 	// Uses are the targets and platforms it stopped, in plan order. The backend names those it saw, [Start] completes
 	// them from the plan.
 	Uses []plan.Use
-	// Step is the failed step's text, At its place in the user's Dockerfile, Source that file's text.
+	// Step is the failed step's text, At its place in the user's Dockerfile, Source that file's text. Of a stage that a strategy
+	// block vouches for wrongly, At is the block, and Source is nil.
 	Step   string
 	At     *diag.Range
 	Source []byte

@@ -236,7 +236,10 @@ func (p *planner) publicTarget(t *schema.Target, builds, missing []*build) Targe
 	for _, b := range builds {
 		e.Platforms = append(e.Platforms, b.platform.String())
 		e.Requested = e.Requested || b.requested
-		e.Strategy = p.strategy(b.values)
+		e.Strategy, e.StrategyAt = p.strategy(b.values), nil
+		if block := p.block(b.values); block != nil {
+			e.StrategyAt = &block.Range
+		}
 		if b.values.Optional {
 			e.Optional = append(e.Optional, b.platform.String())
 		}

@@ -48,6 +48,8 @@ type Target struct {
 	Bake bool `json:"-"`
 	// Range is the header of the target in the build file.
 	Range diag.Range `json:"-"`
+	// StrategyAt is the header of the strategy block that Strategy names; nil if it names a mode.
+	StrategyAt *diag.Range `json:"-"`
 }
 
 // Missing is an optional platform that the plan leaves out.

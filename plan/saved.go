@@ -40,11 +40,12 @@ type saved struct {
 }
 
 type savedTarget struct {
-	Requested bool
-	Declared  int
-	Bake      bool
-	Range     diag.Range
-	Outputs   []savedOutput
+	Requested  bool
+	Declared   int
+	Bake       bool
+	Range      diag.Range
+	StrategyAt *diag.Range `json:",omitempty"`
+	Outputs    []savedOutput
 }
 
 type savedOutput struct {
@@ -80,7 +81,7 @@ func Save(p *Plan, inputs []SavedInput) ([]byte, error) {
 func private(p *Plan) *saved {
 	s := &saved{Format: SavedFormat, Builds: p.Builds}
 	for _, t := range p.Targets {
-		st := savedTarget{Requested: t.Requested, Declared: t.Declared, Bake: t.Bake, Range: t.Range}
+		st := savedTarget{Requested: t.Requested, Declared: t.Declared, Bake: t.Bake, Range: t.Range, StrategyAt: t.StrategyAt}
 		for _, o := range t.Outputs {
 			st.Outputs = append(st.Outputs, savedOutput{o.Push, o.Attrs})
 		}
@@ -126,7 +127,7 @@ func (p *Plan) restore(s *saved) error {
 	p.Builds = s.Builds
 	for i, t := range s.Targets {
 		d := &p.Targets[i]
-		d.Requested, d.Declared, d.Bake, d.Range = t.Requested, t.Declared, t.Bake, t.Range
+		d.Requested, d.Declared, d.Bake, d.Range, d.StrategyAt = t.Requested, t.Declared, t.Bake, t.Range, t.StrategyAt
 		if len(t.Outputs) != len(d.Outputs) {
 			return fmt.Errorf("its parts do not belong together")
 		}

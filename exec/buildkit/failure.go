@@ -166,6 +166,11 @@ func (r *run) locate(f *exec.Failure, p problem) {
 	if errors.As(p.err, &link) {
 		b = link.link
 	}
+	var vouched *vouchedError
+	if errors.As(p.err, &vouched) && vouched.at != nil {
+		f.At = vouched.at
+		return
+	}
 	if b == nil {
 		return
 	}

@@ -13,13 +13,10 @@ import (
 	"time"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/solver/pb"
-	digest "github.com/opencontainers/go-digest"
 	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/exec/output"
-	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
 )
 
@@ -43,14 +40,12 @@ func (r *run) rewroteStage(id string) bool {
 // mismatch is what to do about a program for another machine: an error, or a warning if it is the user's own.
 func (r *run) mismatch(b *build, file string, wrong *output.Mismatch) error {
 	text := fmt.Sprintf("%s of target %s is %s, but was built for %s", file, b.Target, wrong.Found, b.Platform)
-	vouched := slices.IndexFunc(b.Stages, func(id string) bool {
-		st := r.plan.Stage(id)
-		return st != nil && st.Evidence != nil && *st.Evidence == plan.Vouched
-	})
+	stages := r.makers(b, file)
+	vouched := r.vouchedFor(stages)
 	switch {
-	case vouched >= 0:
-		return fmt.Errorf("%s; nothing was written; %s vouches for stage %s, which may not be right", text, b.target.Strategy, r.plan.Stage(b.Stages[vouched]).Stage)
-	case r.rewritten(b):
+	case len(vouched) > 0:
+		return &vouchedError{b.target.StrategyAt, fmt.Sprintf("%s; nothing was written; %s vouches for %s, which may not be right", text, b.target.Strategy, vouchedText(vouched))}
+	case slices.ContainsFunc(stages, r.rewroteStage):
 		return fmt.Errorf("%s; nothing was written; build it with strategy \"emulate\", and report this as a bug", text)
 	case b.Values.Verify:
 		return fmt.Errorf("%s; nothing was written, since the target has verify = true", text)
@@ -128,43 +123,6 @@ func (r *run) verifyResult(ctx context.Context, gc gateway.Client, b *build, roo
 		}
 	}
 	return nil
-}
-
-// handedOn lists the paths in the result of a build to which rewritten stages copied something.
-func (r *run) handedOn(b *build) []string {
-	if !r.rewritten(b) {
-		return nil
-	}
-	ops := map[string]*pb.Op{}
-	var out []string
-	for _, raw := range b.def.Def {
-		var op pb.Op
-		if err := op.UnmarshalVT(raw); err != nil {
-			return []string{"/"}
-		}
-		ops[string(digest.FromBytes(raw))] = &op
-	}
-	for _, op := range ops {
-		for _, a := range op.GetFile().GetActions() {
-			c := a.GetCopy()
-			if c == nil || int(a.SecondaryInput) < 0 || int(a.SecondaryInput) >= len(op.Inputs) {
-				continue
-			}
-			from := r.steps.find(digest.Digest(op.Inputs[a.SecondaryInput].Digest))
-			if from == nil || !slices.ContainsFunc(from.stages, r.rewroteStage) {
-				continue
-			}
-			dest := path.Clean("/" + c.Dest)
-			if strings.HasSuffix(c.Dest, "/") && !c.DirCopyContents && !strings.ContainsAny(c.Src, `*?[`) {
-				dest = path.Join(dest, path.Base(c.Src))
-			}
-			if !slices.Contains(out, dest) {
-				out = append(out, dest)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // resultWalk goes through the regular files of a result in the daemon.
