@@ -68,10 +68,11 @@ func withOverride(path string) []string {
 	return out
 }
 
-// isFile reports whether there is a file with something in it; Bake takes an empty one for none.
+// isFile reports whether there is a file with something in it; Bake takes an empty one for none. A named pipe or a socket is for
+// who reads it to refuse.
 func isFile(path string) bool {
 	st, err := os.Stat(path)
-	return err == nil && !st.IsDir() && st.Size() > 0
+	return err == nil && !st.IsDir() && (st.Size() > 0 || st.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0)
 }
 
 // Find returns the build file in dir or in the nearest folder above it, up to and including the repository root (a

@@ -23,6 +23,7 @@ type Function struct {
 // Functions are the functions of the language by name.
 func Functions() []Function {
 	all, own := functionsOf(Env{}), fileFunctions(Env{}, "")
+	delete(all, madeName)
 	in := map[string]schema.Dialect{}
 	for name, f := range own {
 		all[name], in[name] = f, schema.XbuildDialect
