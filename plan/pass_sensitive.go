@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
 )
@@ -68,6 +69,11 @@ func (p *planner) shippedArg(b *build) (name string, line int) {
 	for n := g.Result; n != nil; n = n.Base {
 		if name, line := b.file.DeclaredIn(n.Index, sensitive); name != "" {
 			return name, line
+		}
+		for _, t := range n.Triggers(p.imageConfig) { // which run in this stage
+			if name := dockerfile.Declares(t, sensitive); name != "" {
+				return name, b.file.Stages[n.Index].Line
+			}
 		}
 	}
 	return "", 0

@@ -87,15 +87,23 @@ func mentionsAny(text string, names []string) bool {
 // DeclaredIn is the first ARG of a stage that declares one of names, and its line.
 func (f *File) DeclaredIn(stage int, names []string) (name string, line int) {
 	for _, c := range f.commands[stage] {
-		words := strings.Fields(c.node.Original)
-		if len(words) == 0 || !strings.EqualFold(words[0], "ARG") {
-			continue
-		}
-		for _, w := range words[1:] {
-			if key, _, _ := strings.Cut(w, "="); slices.Contains(names, key) {
-				return key, c.node.StartLine
-			}
+		if name := Declares(c.node.Original, names); name != "" {
+			return name, c.node.StartLine
 		}
 	}
 	return "", 0
+}
+
+// Declares is the first of names that an instruction declares as an argument; empty if it declares none.
+func Declares(instruction string, names []string) string {
+	words := strings.Fields(instruction)
+	if len(words) == 0 || !strings.EqualFold(words[0], "ARG") {
+		return ""
+	}
+	for _, w := range words[1:] {
+		if key, _, _ := strings.Cut(w, "="); slices.Contains(names, key) {
+			return key
+		}
+	}
+	return ""
 }

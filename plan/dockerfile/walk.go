@@ -79,12 +79,16 @@ func (w *walker) image(ref string) *ImageConfig {
 }
 
 // triggers are the ONBUILD instructions that the base leaves to this stage.
-func (w *walker) triggers() []string {
-	if w.n.Base != nil {
-		return w.n.Base.onbuild
+func (w *walker) triggers() []string { return w.n.Triggers(w.image) }
+
+// Triggers are the ONBUILD instructions that the base leaves to a stage. image gives the configuration of an image, nil if it is
+// not known.
+func (n *Node) Triggers(image func(ref string) *ImageConfig) []string {
+	if n.Base != nil {
+		return n.Base.onbuild
 	}
-	if w.n.Image != "" {
-		if c := w.image(w.n.Image); c != nil {
+	if n.Image != "" {
+		if c := image(n.Image); c != nil {
 			return c.OnBuild
 		}
 	}
