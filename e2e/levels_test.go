@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"debug/buildinfo"
+	"encoding/json"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -67,4 +69,23 @@ target "wasm" {
 		}
 	}
 	read(t, filepath.Join(dir, "out-wasm", "wasi_wasm", "main.go"))
+	records, err := filepath.Glob(filepath.Join(w.value("XBUILD_STATE_DIR"), "runs", "*.json"))
+	if err != nil || len(records) != 1 {
+		t.Fatalf("records of one run: %v (%v)", records, err)
+	}
+	var record struct {
+		Version int
+		Result  string
+		Stages  []struct{ Stage, Kind, Node string }
+	}
+	if err := json.Unmarshal([]byte(read(t, records[0])), &record); err != nil || record.Version != 1 || record.Result != "done" {
+		t.Errorf("the record of the run is %+v (%v)", record, err)
+	}
+	for stage, kind := range map[string]string{"build": "cross", "run": "emulated"} {
+		if !slices.ContainsFunc(record.Stages, func(s struct{ Stage, Kind, Node string }) bool {
+			return s.Stage == stage && s.Kind == kind && s.Node != ""
+		}) {
+			t.Errorf("the record has no %s stage %s: %+v", kind, stage, record.Stages)
+		}
+	}
 }
