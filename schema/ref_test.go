@@ -49,7 +49,7 @@ var marks = []string{"http://", "https://", "git://", "ssh://", "git@", "github.
 
 // otherMarks are the places where such a text is no reference to a context.
 var otherMarks = map[string]string{
-	"exec/buildkit/engine.go http://":        "the address of a Docker Engine",
+	"exec/buildkit/engine/engine.go http://": "the address of a Docker Engine",
 	"exec/buildkit/steps.go docker-image://": "names of sources in BuildKit's build graph, which are made of references",
 }
 

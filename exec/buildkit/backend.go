@@ -18,6 +18,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/buildkit/engine"
 	"github.com/xbuild/xbuild/exec/output"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema"
@@ -59,7 +60,7 @@ type Backend struct {
 	keepsImages bool
 	dialed      atomic.Bool // and nobody asked for the node since
 	// engine is set if the BuildKit is inside of a Docker Engine.
-	engine      *engine
+	engine      *engine.Engine
 	dialSession session.Dialer
 
 	patience patience

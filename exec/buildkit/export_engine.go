@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/buildkit/engine"
 	"github.com/xbuild/xbuild/schema"
 )
 
@@ -18,12 +19,12 @@ import (
 const exporterMoby = "moby"
 
 // engineFor is the engine that an output names. The run asks each once.
-func (r *run) engineFor(ctx context.Context, e *export) (*engine, error) {
-	address, err := engineAddress(r.Backend.opt.DockerConfig, e.output.Attrs["context"])
+func (r *run) engineFor(ctx context.Context, e *export) (*engine.Engine, error) {
+	address, err := engine.Address(r.Backend.opt.DockerConfig, e.output.Attrs["context"])
 	if err != nil {
 		return nil, err
 	}
-	if r.engine != nil && (e.output.Attrs["context"] == "" || address == r.engine.address) {
+	if r.engine != nil && (e.output.Attrs["context"] == "" || address == r.engine.Address) {
 		return r.engine, nil
 	}
 	r.mu.Lock()
@@ -32,21 +33,21 @@ func (r *run) engineFor(ctx context.Context, e *export) (*engine, error) {
 	if known != nil {
 		return known, nil
 	}
-	en, err := dialEngine(ctx, address)
+	en, err := engine.Dial(ctx, address, usualPatience.dial)
 	if err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.engines == nil {
-		r.engines = map[string]*engine{}
+		r.engines = map[string]*engine.Engine{}
 	}
 	r.engines[address] = en
 	return en, nil
 }
 
 // classic reports whether this BuildKit is that of an engine with the classic image store, which can do less.
-func (r *run) classic() bool { return r.engine != nil && !r.engine.containerd }
+func (r *run) classic() bool { return r.engine != nil && !r.engine.Containerd }
 
 // checkExports sees before anything is built that every engine that an image is for is there and can hold it, and that
 // the daemon can make what is asked for.
@@ -58,9 +59,9 @@ func (r *run) checkExports(ctx context.Context) error {
 			if err != nil {
 				return exportFailure(e, err, "start docker, or name an engine with DOCKER_HOST")
 			}
-			if e.index && !en.containerd {
+			if e.index && !en.Containerd {
 				return exportFailure(e, fmt.Errorf("the Docker Engine at %s keeps images in its classic store, which holds one platform under a name, and target %s is built for %d",
-					en.address, e.target, len(e.builds)), "build one platform with --platform, or "+turnOn)
+					en.Address, e.target, len(e.builds)), "build one platform with --platform, or "+turnOn)
 			}
 		}
 		if !r.classic() {
@@ -78,14 +79,14 @@ func (r *run) checkExports(ctx context.Context) error {
 			cannot = "push by digest"
 		}
 		if cannot != "" {
-			return exportFailure(e, fmt.Errorf("target %s: the Docker Engine at %s keeps images in its classic store, and cannot %s", e.target, r.engine.address, cannot),
+			return exportFailure(e, fmt.Errorf("target %s: the Docker Engine at %s keeps images in its classic store, and cannot %s", e.target, r.engine.Address, cannot),
 				turnOn+", or use another BuildKit with BUILDKIT_HOST")
 		}
 	}
 	for _, c := range r.listCaches() {
 		if r.classic() {
 			return exportFailure(&c.export, fmt.Errorf("target %s: the Docker Engine at %s keeps images in its classic store, and cannot write a cache of type %s",
-				c.target, r.engine.address, c.cache.Type), turnOn+", or use type=inline")
+				c.target, r.engine.Address, c.cache.Type), turnOn+", or use type=inline")
 		}
 	}
 	return nil
@@ -129,15 +130,15 @@ func (r *run) imageExporter() string {
 }
 
 // sendArchive makes an archive of an image and feeds it to an engine as it comes.
-func (r *run) sendArchive(ctx context.Context, e *export, en *engine, attrs map[string]string) (*client.SolveResponse, error) {
+func (r *run) sendArchive(ctx context.Context, e *export, en *engine.Engine, attrs map[string]string) (*client.SolveResponse, error) {
 	entry := client.ExportEntry{Type: client.ExporterDocker, Attrs: attrs}
-	if e.index || en.containerd {
+	if e.index || en.Containerd {
 		entry.Type = client.ExporterOCI
 	}
 	pr, pw := io.Pipe()
 	loaded := make(chan error, 1)
 	go func() {
-		err := en.load(ctx, pr)
+		err := en.Load(ctx, pr)
 		pr.CloseWithError(err) // a nil error ends the writing too
 		loaded <- err
 	}()
@@ -145,7 +146,7 @@ func (r *run) sendArchive(ctx context.Context, e *export, en *engine, attrs map[
 	resp, err := r.receiveFrom(ctx, e, entry)
 	pw.CloseWithError(err)
 	if lerr := <-loaded; lerr != nil && (err == nil || lerr.Error() != err.Error()) {
-		return nil, fmt.Errorf("the image cannot be loaded into %s: %w", en.address, lerr)
+		return nil, fmt.Errorf("the image cannot be loaded into %s: %w", en.Address, lerr)
 	}
 	return resp, err
 }
@@ -166,7 +167,7 @@ func (r *run) pushFromEngine(ctx context.Context, e *export) error {
 		if err != nil {
 			auth = types.AuthConfig{}
 		}
-		digest, err := r.engine.push(ctx, name, auth)
+		digest, err := r.engine.Push(ctx, name, auth)
 		if err != nil {
 			return fmt.Errorf("failed to push %s: %w", name, err)
 		}

@@ -147,10 +147,10 @@ func resolveFor(ctx context.Context, gc gateway.Client, ref string, p ocispecs.P
 // storedPlatform is the platform of an image in the classic store of a Docker Engine, which holds one platform of an image. Asked
 // for another one its BuildKit looks in the registry, and does not say what the store has.
 func (b *Backend) storedPlatform(ctx context.Context, ref string) (ocispecs.Platform, bool) {
-	if b.engine == nil || b.engine.containerd {
+	if b.engine == nil || b.engine.Containerd {
 		return ocispecs.Platform{}, false
 	}
-	p, err := b.engine.imagePlatform(ctx, ref)
+	p, err := b.engine.ImagePlatform(ctx, ref)
 	return p, err == nil
 }
 

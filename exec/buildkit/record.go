@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/buildkit/engine"
 )
 
 // recordTimeout bounds how long the daemon may take to tell of one record.
@@ -90,7 +91,7 @@ func (r *run) record(ctx context.Context, e *export) error {
 	}
 	rec := exec.Record{Target: e.target, Provenance: map[string]json.RawMessage{}}
 	if r.engine != nil {
-		builder := engineContext(r.Backend.opt.DockerConfig)
+		builder := engine.Context(r.Backend.opt.DockerConfig)
 		rec.Ref = builder + "/" + builder + "/" + opt.Ref
 	}
 	for {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/exec/buildkit/engine"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -59,8 +60,8 @@ type run struct {
 	missing  []problem // of builds that the run can do without
 	outputs  []exec.OutputResult
 	records  []exec.Record
-	caches   map[string]string  // manifests of those that were written, by target
-	engines  map[string]*engine // by address
+	caches   map[string]string         // manifests of those that were written, by target
+	engines  map[string]*engine.Engine // by address
 
 	stdoutFile *os.File // of an archive for standard output
 }

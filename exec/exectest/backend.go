@@ -1,4 +1,5 @@
-// Package exectest has a backend for tests: it plays a list of steps and ends as told, without any BuildKit.
+// Package exectest has what tests use in place of BuildKit: a [Backend] that plays a list of steps, and a [Session] of a schedule that
+// follows rules about what fails, hangs or is lost.
 package exectest
 
 import (

@@ -1,4 +1,9 @@
-package buildkit
+// Package engine is a client of the Docker Engine's API, for the few calls that builds need.
+//
+// In: an address, or the configuration of the docker command. Out: an [Engine] that loads and pushes images, says what it has, and gives
+// connections to the BuildKit inside of it. Promised: every call ends with its context; errors do not show addresses that the client
+// made up. Start with [Address] and [Dial].
+package engine
 
 import (
 	"cmp"
@@ -16,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/distribution/reference"
 	dockerconfig "github.com/docker/cli/cli/config"
@@ -25,22 +31,23 @@ import (
 	"github.com/xbuild/xbuild/internal/regular"
 )
 
-// defaultEngine is where a Docker Engine listens.
-const defaultEngine = "unix:///var/run/docker.sock"
+// usual is where a Docker Engine listens.
+const usual = "unix:///var/run/docker.sock"
 
-// engine is a Docker Engine. A few calls of its API are needed, so no client library is.
-type engine struct {
-	address    string // as the user would write it
+// Engine is a Docker Engine. A few calls of its API are needed, so no client library is.
+type Engine struct {
+	// Address is how the user would write it, and Version the engine's.
+	Address, Version string
+	// Containerd says that it keeps images in containerd's store, which can hold several platforms.
+	Containerd bool
 	client     *http.Client
 	dial       func(context.Context) (net.Conn, error)
 	base       string // scheme and host of requests
-	containerd bool   // it keeps images in containerd's store, which can hold several platforms
-	version    string
 }
 
-// engineAddress is the address of the engine that the docker command would use: that of a context, or by DOCKER_HOST,
+// Address is the address of the engine that the docker command would use: that of a context, or by DOCKER_HOST,
 // DOCKER_CONTEXT and docker's configuration.
-func engineAddress(configDir, name string) (string, error) {
+func Address(configDir, name string) (string, error) {
 	if configDir == "" {
 		configDir = dockerconfig.Dir()
 	}
@@ -48,10 +55,10 @@ func engineAddress(configDir, name string) (string, error) {
 		if h := os.Getenv("DOCKER_HOST"); h != "" {
 			return h, nil
 		}
-		name = engineContext(configDir)
+		name = Context(configDir)
 	}
 	if name == defaultContext {
-		return defaultEngine, nil
+		return usual, nil
 	}
 	sum := sha256.Sum256([]byte(name))
 	text, err := regular.ReadFile(filepath.Join(configDir, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"))
@@ -70,8 +77,8 @@ func engineAddress(configDir, name string) (string, error) {
 // defaultContext is docker's name for the engine that no context names.
 const defaultContext = "default"
 
-// engineContext is the docker context that the docker command would use. docker buildx has a builder of that name.
-func engineContext(configDir string) string {
+// Context is the docker context that the docker command would use. docker buildx has a builder of that name.
+func Context(configDir string) string {
 	if os.Getenv("DOCKER_HOST") != "" {
 		return defaultContext
 	}
@@ -87,13 +94,13 @@ func engineContext(configDir string) string {
 	return defaultContext
 }
 
-// dialEngine connects to an engine and asks how it keeps images.
-func dialEngine(ctx context.Context, address string) (*engine, error) {
+// Dial connects to an engine, at unix:///path or tcp://host:port, and asks how it keeps images. patience bounds how long that takes.
+func Dial(ctx context.Context, address string, patience time.Duration) (*Engine, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("the address %q of a Docker Engine is not valid", address)
 	}
-	e := &engine{address: address}
+	e := &Engine{Address: address}
 	network, at := "tcp", u.Host
 	switch u.Scheme {
 	case "unix":
@@ -105,10 +112,10 @@ func dialEngine(ctx context.Context, address string) (*engine, error) {
 		return nil, fmt.Errorf("a Docker Engine at %s cannot be reached: unix and tcp are supported", address)
 	}
 	e.dial = func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{Timeout: usualPatience.dial}).DialContext(ctx, network, at)
+		return (&net.Dialer{Timeout: patience}).DialContext(ctx, network, at)
 	}
 	e.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx) }}}
-	call, cancel := context.WithTimeout(ctx, usualPatience.dial)
+	call, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var info struct {
 		ServerVersion string
@@ -117,12 +124,12 @@ func dialEngine(ctx context.Context, address string) (*engine, error) {
 	if err := e.get(call, "/info", &info); err != nil {
 		return nil, fmt.Errorf("no Docker Engine answers at %s: %w", address, err)
 	}
-	e.version = info.ServerVersion
-	e.containerd = slices.Contains(info.DriverStatus, [2]string{"driver-type", "io.containerd.snapshotter.v1"})
+	e.Version = info.ServerVersion
+	e.Containerd = slices.Contains(info.DriverStatus, [2]string{"driver-type", "io.containerd.snapshotter.v1"})
 	return e, nil
 }
 
-func (e *engine) get(ctx context.Context, path string, into any) error {
+func (e *Engine) get(ctx context.Context, path string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.base+path, nil)
 	if err != nil {
 		return err
@@ -138,15 +145,15 @@ func (e *engine) get(ctx context.Context, path string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-// imagePlatform is the platform of an image that the engine has.
-func (e *engine) imagePlatform(ctx context.Context, name string) (ocispecs.Platform, error) {
+// ImagePlatform is the platform of an image that the engine has.
+func (e *Engine) ImagePlatform(ctx context.Context, name string) (ocispecs.Platform, error) {
 	var image struct{ Os, Architecture, Variant string }
 	err := e.get(ctx, "/images/"+name+"/json", &image)
 	return ocispecs.Platform{OS: image.Os, Architecture: image.Architecture, Variant: image.Variant}, err
 }
 
-// load sends an archive of images.
-func (e *engine) load(ctx context.Context, archive io.Reader) error {
+// Load sends an archive of images.
+func (e *Engine) Load(ctx context.Context, archive io.Reader) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.base+"/images/load?quiet=1", archive)
 	if err != nil {
 		return err
@@ -160,8 +167,8 @@ func (e *engine) load(ctx context.Context, archive io.Reader) error {
 	return readMessages(resp, nil)
 }
 
-// push sends an image that the engine has to its registry, and returns its digest.
-func (e *engine) push(ctx context.Context, name string, auth types.AuthConfig) (string, error) {
+// Push sends an image that the engine has to its registry, and returns its digest.
+func (e *Engine) Push(ctx context.Context, name string, auth types.AuthConfig) (string, error) {
 	ref, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
 		return "", err
@@ -186,21 +193,21 @@ func (e *engine) push(ctx context.Context, name string, auth types.AuthConfig) (
 	}
 	defer resp.Body.Close()
 	digest := ""
-	err = readMessages(resp, func(m *engineMessage) { digest = cmp.Or(m.Aux.Digest, digest) })
+	err = readMessages(resp, func(m *message) { digest = cmp.Or(m.Aux.Digest, digest) })
 	return digest, err
 }
 
-// engineMessage is one of those that the engine sends while it works.
-type engineMessage struct {
+// message is one of those that the engine sends while it works.
+type message struct {
 	Message string `json:"message"`
 	Error   string `json:"error"`
 	Aux     struct{ Digest string }
 }
 
 // readMessages reads what the engine says of its work; the first error ends it.
-func readMessages(resp *http.Response, see func(*engineMessage)) error {
+func readMessages(resp *http.Response, see func(*message)) error {
 	for dec := json.NewDecoder(resp.Body); ; {
-		var m engineMessage
+		var m message
 		err := dec.Decode(&m)
 		switch {
 		case err == io.EOF && resp.StatusCode == http.StatusOK:
