@@ -19,7 +19,7 @@ import (
 )
 
 // callRequests are the frontend's names of what can be asked; others are passed on as they are.
-var callRequests = map[string]string{"lint": lint.RequestLint, "outline": outline.RequestSubrequestsOutline, "targets": targets.RequestTargets}
+var callRequests = map[string]string{"check": lint.RequestLint, "lint": lint.RequestLint, "outline": outline.RequestSubrequestsOutline, "targets": targets.RequestTargets}
 
 // The parts of an answer.
 const (

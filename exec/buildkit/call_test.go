@@ -44,3 +44,10 @@ func TestCall(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A build file says check where the command line says lint; both are the same request.
+func TestCheckIsLint(t *testing.T) {
+	if callRequests["check"] != callRequests["lint"] || callRequests["check"] == "" {
+		t.Errorf("check asks for %q", callRequests["check"])
+	}
+}

@@ -111,7 +111,7 @@ func answersText(answers []exec.Answer, asJSON bool) (string, error) {
 	var b strings.Builder
 	for i, x := range first {
 		text := strings.TrimSpace(x.Text)
-		if text == "" && x.Call == "lint" {
+		if text == "" && (x.Call == "lint" || x.Call == "check") { // the second is what build files say
 			text = "no warnings"
 		}
 		fmt.Fprintf(&b, "%s (%s):\n%s\n", strings.Join(names[i], ", "), x.Dockerfile, text)
