@@ -32,7 +32,7 @@ func parseNative(src []byte, name string) (hhcl.Body, hhcl.Diagnostics) {
 		return nil, ds
 	}
 	if b, ok := f.Body.(*hclsyntax.Body); ok {
-		count(b)
+		count(b, src)
 	}
 	return f.Body, ds
 }
@@ -69,7 +69,7 @@ func parseChunks(src []byte, name string, chunks []hhcl.Pos) *hclsyntax.Body {
 		}
 		if f, ds := hclsyntax.ParseConfig(src[start.Byte:end], name, start); len(ds) == 0 {
 			bodies[i] = f.Body.(*hclsyntax.Body)
-			count(bodies[i])
+			count(bodies[i], src[start.Byte:end])
 		}
 	})
 	out := &hclsyntax.Body{Attributes: hclsyntax.Attributes{}}

@@ -63,7 +63,11 @@ func evaluate(e hhcl.Expression, ctx *hhcl.EvalContext) (cty.Value, hhcl.Diagnos
 	if ds.HasErrors() {
 		return v, ds
 	}
-	if err := sizeError(v); err != nil {
+	err := sizeError(v)
+	if s, _ := textOf(v); err == nil && len(s) > maxText/fewParts { // many templates of few parts
+		_, err = madeIn(ctx).add(0, len(s))
+	}
+	if err != nil {
 		return cty.DynamicVal, append(ds, &hhcl.Diagnostic{Severity: hhcl.DiagError, Summary: "Value too large", Detail: upperFirst(err.Error()) + ".",
 			Subject: e.Range().Ptr(), Expression: e, EvalContext: ctx})
 	}
@@ -110,7 +114,7 @@ func bounded(name string, f function.Function, m *made) function.Function {
 		return f.ReturnTypeForValues(args)
 	}
 	spec.Impl = func(args []cty.Value, t cty.Type) (cty.Value, error) {
-		if over, _ := m.add(0, 0); over {
+		if m.isOver() {
 			return cty.UnknownVal(t), nil
 		}
 		v, err := f.Call(args)

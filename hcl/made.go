@@ -1,6 +1,7 @@
 package hcl
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"sync/atomic"
@@ -20,6 +21,7 @@ const (
 	maxMade     = 2 * maxElements
 	maxMadeText = 4 * maxText
 	shortText   = 64 // bytes of a text that does not count
+	fewParts    = 8  // of a template that is in no "for": what it makes is bounded by them
 )
 
 // made counts what was made.
@@ -56,6 +58,9 @@ func (m *made) addText(v cty.Value) (over bool, err error) {
 	}
 	return m.add(0, len(s))
 }
+
+// isOver reports whether a limit was passed.
+func (m *made) isOver() bool { return m != nil && m.over.Load() }
 
 // madeName is the name under which an evaluation finds its [made] among its functions. No expression can call it.
 const madeName = "\x00 what the expressions of this evaluation have made"
@@ -94,7 +99,7 @@ func madeIn(ctx *hhcl.EvalContext) *made {
 // counted is an expression whose value counts. What is in it is still visible to who walks through the expressions.
 type counted struct {
 	*hclsyntax.ParenthesesExpr
-	size func(m *made, v cty.Value) (over bool, err error)
+	size func(ctx *hhcl.EvalContext, v cty.Value) (over bool, err error)
 }
 
 // Value is the value of the expression, unknown above the limits: no more is made of it then.
@@ -103,7 +108,7 @@ func (e *counted) Value(ctx *hhcl.EvalContext) (cty.Value, hhcl.Diagnostics) {
 	if ds.HasErrors() {
 		return v, ds
 	}
-	over, err := e.size(madeIn(ctx), v)
+	over, err := e.size(ctx, v)
 	if err != nil {
 		ds = append(ds, &hhcl.Diagnostic{Severity: hhcl.DiagError, Summary: "Value too large", Detail: upperFirst(err.Error()) + ".",
 			Subject: e.Range().Ptr(), Expression: e, EvalContext: ctx})
@@ -114,25 +119,84 @@ func (e *counted) Value(ctx *hhcl.EvalContext) (cty.Value, hhcl.Diagnostics) {
 	return v, ds
 }
 
-// count makes the "for" expressions and the templates below a node count.
-func count(n hclsyntax.Node) {
-	elements := func(m *made, v cty.Value) (bool, error) { return m.add(length(v), 0) }
-	text := func(m *made, v cty.Value) (bool, error) { return m.addText(v) }
-	_ = hclsyntax.VisitAll(n, func(n hclsyntax.Node) hhcl.Diagnostics {
-		switch e := n.(type) {
-		case *hclsyntax.ForExpr:
-			e.CollExpr = inParentheses(e.CollExpr, elements)
-		case *hclsyntax.TemplateExpr:
-			for i, p := range e.Parts {
-				if _, literal := p.(*hclsyntax.LiteralValueExpr); !literal {
-					e.Parts[i] = inParentheses(p, text)
-				}
-			}
-		}
-		return nil
-	})
+// counter makes the "for" expressions below a node count, and the templates in them or of many parts.
+type counter struct{ inFor int }
+
+// count makes what is in a body count. Most texts have nothing that would, which is faster to see in src than in the syntax.
+func count(b *hclsyntax.Body, src []byte) {
+	if hasFor(src) || manyParts(src) {
+		_ = hclsyntax.Walk(b, &counter{})
+	}
 }
 
-func inParentheses(e hclsyntax.Expression, size func(*made, cty.Value) (bool, error)) hclsyntax.Expression {
+// hasFor reports whether a text may have a "for" expression: the word is in it.
+func hasFor(src []byte) bool {
+	letter := func(i int) bool {
+		return i >= 0 && i < len(src) && (src[i] == '_' || src[i] == '-' || src[i] >= '0' && src[i] <= '9' || src[i]|0x20 >= 'a' && src[i]|0x20 <= 'z' || src[i] >= 0x80)
+	}
+	for at := 0; ; at += len("for") {
+		i := bytes.Index(src[at:], []byte("for"))
+		if i < 0 {
+			return false
+		}
+		if at += i; !letter(at-1) && !letter(at+len("for")) {
+			return true
+		}
+	}
+}
+
+// manyParts reports whether a text may have a template of many parts: a line with as many interpolations and directives, or a template
+// of several lines, which is a heredoc or has a line end between its braces.
+func manyParts(src []byte) bool {
+	if bytes.Contains(src, []byte("<<")) {
+		return true
+	}
+	for line := range bytes.Lines(src) {
+		n := bytes.Count(line, []byte("${")) + bytes.Count(line, []byte("%{"))
+		if n > fewParts/2 || n > 0 && bytes.Count(line, []byte("{")) > bytes.Count(line, []byte("}")) { // text between them is a part too
+			return true
+		}
+	}
+	return false
+}
+
+func (c *counter) Enter(n hclsyntax.Node) hhcl.Diagnostics {
+	switch e := n.(type) {
+	case *hclsyntax.ForExpr:
+		c.inFor++
+		e.CollExpr = inParentheses(e.CollExpr, countElements)
+	case *hclsyntax.TemplateExpr:
+		if c.inFor == 0 && len(e.Parts) <= fewParts {
+			break
+		}
+		for i, p := range e.Parts {
+			if _, literal := p.(*hclsyntax.LiteralValueExpr); !literal {
+				e.Parts[i] = inParentheses(p, countText)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *counter) Exit(n hclsyntax.Node) hhcl.Diagnostics {
+	if _, ok := n.(*hclsyntax.ForExpr); ok {
+		c.inFor--
+	}
+	return nil
+}
+
+func countElements(ctx *hhcl.EvalContext, v cty.Value) (over bool, err error) {
+	return madeIn(ctx).add(length(v), 0)
+}
+
+// countText looks for the count, which takes a while, only if there is something to count.
+func countText(ctx *hhcl.EvalContext, v cty.Value) (over bool, err error) {
+	if s, _ := textOf(v); len(s) <= shortText {
+		return false, nil
+	}
+	return madeIn(ctx).addText(v)
+}
+
+func inParentheses(e hclsyntax.Expression, size func(*hhcl.EvalContext, cty.Value) (bool, error)) hclsyntax.Expression {
 	return &counted{&hclsyntax.ParenthesesExpr{Expression: e, SrcRange: e.Range()}, size}
 }
