@@ -4,7 +4,7 @@ import (
 	hhcl "github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
-	"github.com/xbuild/xbuild/schema/parallel"
+	"github.com/xbuild/xbuild/internal/parallel"
 )
 
 // aheadBlocks is how many blocks are evaluated side by side before their values are taken up in order. It bounds how many

@@ -8,9 +8,9 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
+	"github.com/xbuild/xbuild/internal/parallel"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
-	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // bakeBlock is a target or group block. A matrix makes several cells of it.

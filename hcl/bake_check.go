@@ -14,8 +14,8 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/docker/go-units"
 
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/schema"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // checker checks what a resolved target says, as Bake does before it prints or builds: it looks at secret files, the SSH

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xbuild/xbuild/internal/parallel"
 	"github.com/xbuild/xbuild/schema"
-	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // json is the result as Bake prints it: two spaces of indent, keys of maps sorted, attributes in the order of the table,

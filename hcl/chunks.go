@@ -7,7 +7,7 @@ import (
 	hhcl "github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
-	"github.com/xbuild/xbuild/schema/parallel"
+	"github.com/xbuild/xbuild/internal/parallel"
 )
 
 // chunkSize is how many bytes of a long file are parsed at once. The parser keeps all tokens of its text until it is

@@ -7,8 +7,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/schema/diag"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 var validName = lazyre.New(`^[a-zA-Z0-9_-]+$`)

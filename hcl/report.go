@@ -10,9 +10,9 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // reporter collects diagnostics. One kind of problem at one range is kept once: the same expression is evaluated for

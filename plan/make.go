@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xbuild/xbuild/internal/parallel"
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
-	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // passes are the steps of planning, in order. Each is the only function of its file that others call.

@@ -10,10 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xbuild/xbuild/internal/parallel"
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
-	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

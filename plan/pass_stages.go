@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xbuild/xbuild/internal/parallel"
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
-	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // resolveStages makes one instance for equal work: stages of any target, platform or file with the same id are one.

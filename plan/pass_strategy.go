@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xbuild/xbuild/internal/parallel"
 	"github.com/xbuild/xbuild/plan/dockerfile"
 	"github.com/xbuild/xbuild/schema"
 	"github.com/xbuild/xbuild/schema/diag"
-	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // strategy is what the command line or the build file says.

@@ -15,8 +15,8 @@ import (
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
 
-	"github.com/xbuild/xbuild/schema/lazyre"
-	"github.com/xbuild/xbuild/schema/parallel"
+	"github.com/xbuild/xbuild/internal/lazyre"
+	"github.com/xbuild/xbuild/internal/parallel"
 )
 
 // A folder costs the daemon some milliseconds however small it is, for the records that it keeps of its copy. So the small

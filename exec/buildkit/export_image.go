@@ -19,7 +19,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/xbuild/xbuild/schema/lazyre"
+	"github.com/xbuild/xbuild/internal/lazyre"
 )
 
 // byDigest reports whether the build file wants the image in its registry without a tag.

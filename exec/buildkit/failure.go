@@ -14,8 +14,8 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/plan"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // problem is an error of one build, or of an export for several.

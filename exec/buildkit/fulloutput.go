@@ -10,8 +10,8 @@ import (
 	"syscall"
 
 	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/schema"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // fullOutput says that the disk of a destination is full, and not that of BuildKit's store.

@@ -11,8 +11,8 @@ import (
 	"github.com/moby/buildkit/util/disk"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/plan"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // OwnStore is the store of a daemon that is the program's own.

@@ -15,9 +15,9 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/schema/diag"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // steps knows what every step of a run belongs to, and turns the daemon's status stream into events.

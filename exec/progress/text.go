@@ -9,8 +9,8 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/internal/printable"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // cells measures characters in columns of a terminal, whatever the locale.

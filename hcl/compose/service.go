@@ -10,8 +10,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/go-units"
 
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/schema"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 var targetName = lazyre.New(`^[a-zA-Z0-9_-]+$`)

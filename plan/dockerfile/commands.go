@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xbuild/xbuild/schema/lazyre"
+	"github.com/xbuild/xbuild/internal/lazyre"
 )
 
 // Problem is a reason why a group of stages must not be pinned to the build platform.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xbuild/xbuild/schema/lazyre"
+	"github.com/xbuild/xbuild/internal/lazyre"
 )
 
 // product is a file that go build wrote. With Dir it is any file below Path, of a name that the text does not tell.

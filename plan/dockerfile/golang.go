@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/schema"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // goCall is a go command and what it means for cross-compilation.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xbuild/xbuild/schema/lazyre"
+	"github.com/xbuild/xbuild/internal/lazyre"
 )
 
 // KnowsArg reports whether a build argument can have an effect: some ARG declares it, or BuildKit itself reads it.

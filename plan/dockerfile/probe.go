@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xbuild/xbuild/schema/lazyre"
+	"github.com/xbuild/xbuild/internal/lazyre"
 )
 
 // What hidden commands ask of the machine cannot be seen in the Dockerfile, and what they make of the answer not in the machine

@@ -18,10 +18,10 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 
 	"github.com/xbuild/xbuild/exec/output"
+	"github.com/xbuild/xbuild/internal/parallel"
 	"github.com/xbuild/xbuild/internal/regular"
 	"github.com/xbuild/xbuild/plan"
 	"github.com/xbuild/xbuild/plan/dockerfile"
-	"github.com/xbuild/xbuild/schema/parallel"
 )
 
 // filesFacts looks at the files of contexts; nil if there are none to look at. What cannot be read says nothing: the build will

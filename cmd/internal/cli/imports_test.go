@@ -30,6 +30,15 @@ func TestImports(t *testing.T) {
 
 func below(pkg, dir string) bool { return pkg == dir || strings.HasPrefix(pkg, dir+"/") }
 
+// executor says which packages of the executor each of them may import. What knows BuildKit is imported by none but the command.
+var executor = map[string][]string{
+	"exec/buildkit":    {"exec", "exec/buildkit/engine", "exec/output", "exec/schedule"},
+	"exec/exectest":    {"exec", "exec/schedule"},
+	"exec/fingerprint": {"exec", "exec/output"},
+	"exec/progress":    {"exec"},
+	"exec/record":      {"exec"},
+}
+
 func forbidden(pkg, imp string) string {
 	ours, isOurs := strings.CutPrefix(imp, module)
 	switch {
@@ -47,6 +56,9 @@ func forbidden(pkg, imp string) string {
 			if below(pkg, layer) {
 				if !slices.ContainsFunc(layers[layer], func(d string) bool { return below(ours, d) }) {
 					return "the layer below is " + strings.Join(layers[layer], ", ")
+				}
+				if below(pkg, "exec") && below(ours, "exec") && !slices.Contains(executor[pkg], ours) {
+					return "of the executor it may import " + strings.Join(executor[pkg], ", ")
 				}
 				return ""
 			}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/xbuild/xbuild/schema/lazyre"
+	"github.com/xbuild/xbuild/internal/lazyre"
 )
 
 // dirty reports whether files differ from the commit, in the submodules too. Files that git does not know count, unless they are

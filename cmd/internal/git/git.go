@@ -15,8 +15,8 @@ import (
 	"sync"
 
 	"github.com/xbuild/xbuild/hcl"
+	"github.com/xbuild/xbuild/internal/lazyre"
 	"github.com/xbuild/xbuild/internal/regular"
-	"github.com/xbuild/xbuild/schema/lazyre"
 )
 
 // Placeholder has values of the right form and looks at nothing. It is for what must not run git: completion in a shell.
