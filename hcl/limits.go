@@ -17,10 +17,14 @@ import (
 // The limits of what a build file can make. They are far above what builds need, and keep a mistake, or a file that means
 // harm, from taking all memory.
 const (
+	maxTargets = 100_000 // targets after matrices, and combinations of one matrix
+	maxNesting = 1_000   // levels of brackets, operators and templates in one another
+)
+
+// The limits of a value. They are variables since tests reach smaller ones sooner.
+var (
 	maxText     = 64 << 20  // bytes of a string
 	maxElements = 1_000_000 // elements of a list, set, map, tuple or object
-	maxTargets  = 100_000   // targets after matrices, and combinations of one matrix
-	maxNesting  = 1_000     // levels of brackets, operators and templates in one another
 )
 
 // tooMany is the error of a value that would have too many elements.
@@ -313,7 +317,7 @@ func boundIndent(args []cty.Value) error {
 		return nil
 	}
 	spaces, _ := n.AsBigFloat().Int64()
-	if spaces > maxText {
+	if spaces > int64(maxText) {
 		return tooLong()
 	}
 	return textError(len(s) + times(strings.Count(s, "\n"), max(0, int(spaces))))

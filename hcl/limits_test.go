@@ -97,6 +97,10 @@ func TestTargetLimit(t *testing.T) {
 
 // TestValueLimit: values that are made of smaller ones are bounded, whatever makes them.
 func TestValueLimit(t *testing.T) {
+	// Smaller limits are reached sooner, by smaller values.
+	text, elements := maxText, maxElements
+	maxText, maxElements = text/16, elements/16
+	defer func() { maxText, maxElements = text, elements }()
 	double := func(first, next string) string {
 		var b strings.Builder
 		fmt.Fprintf(&b, "v0 = %s\n", first)
@@ -117,10 +121,10 @@ v = [for a in n : [for b in n : [for c in n : [for d in n : a]]]]`,
 		"for in templates": `n = [for i in range(1000) : i]
 v = [for a in n : join("", [for b in n : "%{for c in n}%{for d in n}x%{endfor}%{endfor}"])]`,
 		"for and a function": "n = [for i in range(1000) : i]\nfunction \"f\" {\n  params = [s]\n  result = [for a in n : [for b in n : s]]\n}\nv = [for c in n : f(c)]\n",
-		"long strings":       "s = join(\"\", [for i in range(60) : format(\"%01000000d\", 1)])\nn = [for i in range(1000) : i]\nv = [for a in n : upper(s)]\n",
-		"long templates":     "s = join(\"\", [for i in range(60) : format(\"%01000000d\", 1)])\nn = [for i in range(1000) : i]\nv = [for a in n : \"x${s}\"]\n",
-		"long and many":      "s = join(\"\", [for i in range(60) : format(\"%01000000d\", 1)])\nv = \"" + strings.Repeat("${s}", 1000) + "\"\n",
-		"function":           "function \"f\" {\n  params = [s]\n  result = format(\"%s%070000000d\", s, 1)\n}\nv = f(\"\")\n",
+		"long strings":       "s = join(\"\", [for i in range(60) : format(\"%062500d\", 1)])\nn = [for i in range(1000) : i]\nv = [for a in n : upper(s)]\n",
+		"long templates":     "s = join(\"\", [for i in range(60) : format(\"%062500d\", 1)])\nn = [for i in range(1000) : i]\nv = [for a in n : \"x${s}\"]\n",
+		"long and many":      "s = join(\"\", [for i in range(60) : format(\"%062500d\", 1)])\nv = \"" + strings.Repeat("${s}", 1000) + "\"\n",
+		"function":           "function \"f\" {\n  params = [s]\n  result = format(\"%s%04400000d\", s, 1)\n}\nv = f(\"\")\n",
 	} {
 		files := dialects
 		if name != "template" && (strings.HasPrefix(text, "v0") || strings.HasPrefix(name, "for ")) { // what takes long to make; both dialects call functions in the same way

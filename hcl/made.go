@@ -12,16 +12,17 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
-// The limits of what all "for" expressions, templates and functions of one evaluation of the build files make together. The limits
+// maxMade and maxMadeText are the limits of what all "for" expressions, templates and functions of one evaluation of the build files make together. The limits
 // of a value are looked at when it is complete: without these, "for" expressions in one another would fill the memory before.
 //
 // They hold for HCL's native syntax. In JSON a template is parsed by the library each time it is evaluated, and its "for"
 // expressions are bounded by the limits of their parts alone.
+func maxMade() int64     { return 2 * int64(maxElements) }
+func maxMadeText() int64 { return 4 * int64(maxText) }
+
 const (
-	maxMade     = 2 * maxElements
-	maxMadeText = 4 * maxText
-	shortText   = 64 // bytes of a text that does not count
-	fewParts    = 8  // of a template that is in no "for": what it makes is bounded by them
+	shortText = 64 // bytes of a text that does not count
+	fewParts  = 8  // of a template that is in no "for": what it makes is bounded by them
 )
 
 // made counts what was made.
@@ -37,10 +38,10 @@ func (m *made) add(elements, text int) (over bool, err error) {
 		return false, nil
 	case m.over.Load():
 		return true, nil
-	case m.elements.Add(int64(elements)) > maxMade:
-		err = fmt.Errorf(`the "for" expressions of the build files go through more than %d elements together, which is the limit: use smaller lists`, maxMade)
-	case m.text.Add(int64(text)) > maxMadeText:
-		err = fmt.Errorf("the build files make strings of more than %d MB together, which is the limit: make smaller ones, or fewer", maxMadeText>>20)
+	case m.elements.Add(int64(elements)) > maxMade():
+		err = fmt.Errorf(`the "for" expressions of the build files go through more than %d elements together, which is the limit: use smaller lists`, maxMade())
+	case m.text.Add(int64(text)) > maxMadeText():
+		err = fmt.Errorf("the build files make strings of more than %d MB together, which is the limit: make smaller ones, or fewer", maxMadeText()>>20)
 	default:
 		return false, nil
 	}
