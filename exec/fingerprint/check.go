@@ -8,8 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/xbuild/xbuild/exec"
 	"github.com/xbuild/xbuild/plan"
@@ -164,14 +165,21 @@ func (m *Memory) lookAll(parts []*part) {
 // lookAt looks at directories side by side.
 func lookAt(folders []folder, state string) []tree {
 	found := make([]tree, len(folders))
-	var group sync.WaitGroup
-	slots := make(chan struct{}, 16)
-	for i, f := range folders {
-		slots <- struct{}{}
-		group.Go(func() { found[i] = f.look(state); <-slots })
-	}
-	group.Wait()
+	each(len(folders), func(i int) { found[i] = folders[i].look(state) })
 	return found
+}
+
+// looksAtOnce bounds how many looks at the disk wait for it at the same time.
+const looksAtOnce = 16
+
+// each calls do with the numbers below n, several at once, and returns when all calls have.
+func each(n int, do func(i int)) {
+	var g errgroup.Group
+	g.SetLimit(looksAtOnce)
+	for i := range n {
+		g.Go(func() error { do(i); return nil })
+	}
+	_ = g.Wait()
 }
 
 // effective is the directory without a Dockerfile that has no ignore file of its own, so that one look serves many.
@@ -213,20 +221,13 @@ func (f folder) watch(state string) tree {
 // checkOutputs sorts out the builds whose outputs are not as they were left.
 func (d *Decision) checkOutputs(ctx context.Context, candidates []plan.Use, w World) {
 	why := make([]string, len(candidates))
-	var group sync.WaitGroup
-	slots := make(chan struct{}, 16)
-	for i, u := range candidates {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			for _, o := range d.memory.data.Records[recordName(u)].Outputs {
-				if why[i] = o.changed(ctx, w); why[i] != "" {
-					return
-				}
+	each(len(candidates), func(i int) {
+		for _, o := range d.memory.data.Records[recordName(candidates[i])].Outputs {
+			if why[i] = o.changed(ctx, w); why[i] != "" {
+				return
 			}
-		})
-	}
-	group.Wait()
+		}
+	})
 	for i, u := range candidates {
 		if why[i] != "" {
 			d.Why[u] = why[i]

@@ -2,7 +2,6 @@ package fingerprint
 
 import (
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -46,21 +45,12 @@ func (d *Decision) Read() {
 }
 
 func watchAll(folders []folder, state string) map[folder]tree {
+	found := make([]tree, len(folders))
+	each(len(folders), func(i int) { found[i] = folders[i].watch(state) })
 	out := map[folder]tree{}
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	slots := make(chan struct{}, 16)
-	for _, f := range folders {
-		slots <- struct{}{}
-		group.Go(func() {
-			t := f.watch(state)
-			mu.Lock()
-			out[f] = t
-			mu.Unlock()
-			<-slots
-		})
+	for i, f := range folders {
+		out[f] = found[i]
 	}
-	group.Wait()
 	return out
 }
 
