@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -291,7 +292,7 @@ func (s *site) listing() string {
 			rel, err := filepath.Rel(s.bed.Dir, path)
 			if n := d.Name(); d.IsDir() && (strings.HasPrefix(n, "buildkit-") || n == "run") {
 				return fs.SkipDir
-			} else if !strings.HasPrefix(n, "daemon.log") && n != "reserve" {
+			} else if !strings.HasPrefix(n, "daemon.log") && n != "reserve" && !isRecord(path) {
 				out = append(out, rel)
 			}
 			return err
@@ -302,6 +303,19 @@ func (s *site) listing() string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")
+}
+
+// isRecord reports whether a file is the complete record of a run: each run leaves one.
+func isRecord(path string) bool {
+	if filepath.Base(filepath.Dir(path)) != "runs" || filepath.Ext(path) != ".json" {
+		return false
+	}
+	var r struct {
+		Version int
+		Result  string
+	}
+	text, err := os.ReadFile(path)
+	return err == nil && json.Unmarshal(text, &r) == nil && r.Version == 1 && r.Result != ""
 }
 
 // findFiles finds what is there that was not after the first builds.

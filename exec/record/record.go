@@ -132,11 +132,21 @@ func (s *Store) Add(r *Run) error {
 	return s.trim()
 }
 
-// trim removes the oldest records beyond the bounds. One that another run removes at the same time is gone.
+// unfinished is the age of a temporary file that nobody writes any more.
+const unfinished = time.Hour
+
+// trim removes the oldest records beyond the bounds, and what runs left that were killed while they wrote a record. A file that
+// another run removes at the same time is gone.
 func (s *Store) trim() error {
 	names, err := s.names()
 	if err != nil {
 		return err
+	}
+	left, _ := filepath.Glob(filepath.Join(s.dir, ".*"+suffix+".new-*")) // the pattern is well formed
+	for _, path := range left {
+		if st, err := os.Lstat(path); err == nil && time.Since(st.ModTime()) > unfinished {
+			_ = os.Remove(path) // the next run tries again
+		}
 	}
 	var bytes int64
 	for i, name := range names {

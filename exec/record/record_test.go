@@ -69,6 +69,10 @@ func TestStore(t *testing.T) {
 	if want := []int64{8, 7, 6, 5, 4}; !slices.Equal(got, want) {
 		t.Errorf("records of %v, want %v", got, want)
 	}
+	half := filepath.Join(state, "runs", ".half.json.new-1")
+	if err := os.Chtimes(half, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
 	one, _ := json.Marshal(&Run{Version: Version, Began: time.Unix(0, 0), Result: "done"})
 	s.maxRuns, s.maxBytes = 100, int64(4*len(one))
 	if err := s.Add(&Run{Version: Version, Began: time.Unix(10, 0), Result: "done"}); err != nil {
@@ -76,6 +80,9 @@ func TestStore(t *testing.T) {
 	}
 	if n := len(all(s)); n < 1 || n > 4 {
 		t.Errorf("%d records are more bytes than the bound, or none", n)
+	}
+	if _, err := os.Stat(half); err == nil {
+		t.Error("a file of a run that was killed long ago is still there")
 	}
 	if st, err := os.Stat(filepath.Join(state, "runs")); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("the directory has mode %v (%v)", st.Mode(), err)
