@@ -49,6 +49,7 @@ func vouchedText(names []string) string {
 // passage is a copy from one stage to another.
 type passage struct {
 	dest   string   // where it came to lie, as an absolute path
+	file   string   // where it came to lie if it is a file that was copied into a directory
 	stages []string // those that it comes from
 	to     []string // those that it is a step of
 }
@@ -81,7 +82,11 @@ func (r *run) passages(b *build) (out []passage, ok bool) {
 			if strings.HasSuffix(c.Dest, "/") && !c.DirCopyContents && !strings.ContainsAny(c.Src, `*?[`) {
 				dest = path.Join(dest, path.Base(c.Src))
 			}
-			out = append(out, passage{dest, from.stages, to})
+			file := dest
+			if strings.HasSuffix(c.Dest, "/") && !strings.ContainsAny(c.Src, `*?[`) {
+				file = path.Join("/", c.Dest, path.Base(c.Src))
+			}
+			out = append(out, passage{dest, file, from.stages, to})
 		}
 	}
 	return out, true
@@ -92,17 +97,21 @@ func (r *run) passages(b *build) (out []passage, ok bool) {
 func (r *run) makers(b *build, file string) []string {
 	all, _ := r.passages(b)
 	var out []string
-	longest := -1 // the copy into the deepest directory says most
+	longest := -1 // the copy of the file itself, or else into the deepest directory, says most
 	for _, h := range all {
 		from := slices.DeleteFunc(slices.Clone(h.stages), func(id string) bool {
 			st := r.plan.Stage(id)
 			return st == nil || st.Evidence == nil || !slices.Contains(b.Stages, id)
 		})
-		if len(from) == 0 || !slices.Contains(h.to, b.Result) || !within("/"+file, h.dest) || len(h.dest) < longest {
+		dest := h.dest
+		if h.file == "/"+file {
+			dest = h.file
+		}
+		if len(from) == 0 || !slices.Contains(h.to, b.Result) || !within("/"+file, dest) || len(dest) < longest {
 			continue
 		}
-		if len(h.dest) > longest {
-			longest, out = len(h.dest), nil
+		if len(dest) > longest {
+			longest, out = len(dest), nil
 		}
 		out = append(out, from...)
 	}

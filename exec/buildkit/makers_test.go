@@ -29,7 +29,7 @@ COPY tool /out/tool
 		want   string
 	}{
 		"directories":       {last: "FROM scratch\nCOPY --from=one /out/ /a/\nCOPY --from=two /out/ /b/\n", want: only},
-		"files":             {last: "FROM scratch\nCOPY --from=one /out/script /\nCOPY --from=two /out/tool /\n", want: both}, // either could be a directory
+		"files":             {last: "FROM scratch\nCOPY --from=one /out/script /\nCOPY --from=two /out/tool /\n", want: only}, // the name tells, though either could be a directory
 		"renamed":           {last: "FROM scratch\nCOPY --from=two /out/tool /bin/program\nCOPY --from=one /out /bin/more\n", want: only},
 		"deeper":            {last: "FROM scratch\nCOPY --from=one /out/ /\nCOPY --from=two /out/ /bin/\n", want: only},
 		"one directory":     {last: "FROM scratch\nCOPY --from=one /out/ /\nCOPY --from=two /out/ /\n", want: both},
