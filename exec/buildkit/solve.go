@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -71,11 +70,15 @@ func (s *solving) units(primers map[*build]*primer) []schedule.Unit {
 			s.leads[b] = p
 		}
 	}
+	ofTarget := map[string][]int{}
+	for i, b := range s.builds {
+		ofTarget[b.Target] = append(ofTarget[b.Target], i)
+	}
 	for _, b := range s.builds {
 		u := b.unit()
 		u.Err, u.Retries, u.Optional = b.err, b.Values.Retries, !b.needed
-		for i, d := range s.builds {
-			if slices.Contains(b.After, d.Target) {
+		for _, target := range b.After {
+			for _, i := range ofTarget[target] {
 				u.Needs = append(u.Needs, schedule.Need{Unit: i, Kind: schedule.Order})
 			}
 		}

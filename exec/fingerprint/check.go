@@ -10,9 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/xbuild/xbuild/exec"
+	"github.com/xbuild/xbuild/internal/parallel"
 	"github.com/xbuild/xbuild/plan"
 )
 
@@ -165,22 +164,12 @@ func (m *Memory) lookAll(parts []*part) {
 // lookAt looks at directories side by side.
 func lookAt(folders []folder, state string) []tree {
 	found := make([]tree, len(folders))
-	each(len(folders), func(i int) { found[i] = folders[i].look(state) })
+	parallel.EachOf(looksAtOnce, len(folders), func(i int) { found[i] = folders[i].look(state) })
 	return found
 }
 
 // looksAtOnce bounds how many looks at the disk wait for it at the same time.
 const looksAtOnce = 16
-
-// each calls do with the numbers below n, several at once, and returns when all calls have.
-func each(n int, do func(i int)) {
-	var g errgroup.Group
-	g.SetLimit(looksAtOnce)
-	for i := range n {
-		g.Go(func() error { do(i); return nil })
-	}
-	_ = g.Wait()
-}
 
 // effective is the directory without a Dockerfile that has no ignore file of its own, so that one look serves many.
 func (f folder) effective() folder {
@@ -221,7 +210,7 @@ func (f folder) watch(state string) tree {
 // checkOutputs sorts out the builds whose outputs are not as they were left.
 func (d *Decision) checkOutputs(ctx context.Context, candidates []plan.Use, w World) {
 	why := make([]string, len(candidates))
-	each(len(candidates), func(i int) {
+	parallel.EachOf(looksAtOnce, len(candidates), func(i int) {
 		for _, o := range d.memory.data.Records[recordName(candidates[i])].Outputs {
 			if why[i] = o.changed(ctx, w); why[i] != "" {
 				return

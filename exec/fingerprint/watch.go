@@ -3,6 +3,8 @@ package fingerprint
 import (
 	"slices"
 	"time"
+
+	"github.com/xbuild/xbuild/internal/parallel"
 )
 
 // A file that comes while a build reads its context, and goes again, leaves no trace in the files that are there before and
@@ -46,7 +48,7 @@ func (d *Decision) Read() {
 
 func watchAll(folders []folder, state string) map[folder]tree {
 	found := make([]tree, len(folders))
-	each(len(folders), func(i int) { found[i] = folders[i].watch(state) })
+	parallel.EachOf(looksAtOnce, len(folders), func(i int) { found[i] = folders[i].watch(state) })
 	out := map[folder]tree{}
 	for i, f := range folders {
 		out[f] = found[i]

@@ -10,8 +10,11 @@ import (
 
 // Each calls do for 0 to n-1, on all processors, and returns when all calls have. do must write nothing but what belongs
 // to its own number, so that the result is the same as in order.
-func Each(n int, do func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
+func Each(n int, do func(i int)) { EachOf(runtime.GOMAXPROCS(0), n, do) }
+
+// EachOf is [Each] with at most limit calls at once: more than there are processors where the work waits for something else.
+func EachOf(limit, n int, do func(i int)) {
+	workers := min(limit, n)
 	if workers < 2 {
 		for i := range n {
 			do(i)
